@@ -1,0 +1,1 @@
+"""Licet: license a social platform's data for AI training so that permission is real."""

@@ -1,0 +1,1 @@
+"""Floor 0: the nouns. Pure values, no clock, file, socket or database."""
