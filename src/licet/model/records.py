@@ -67,13 +67,15 @@ class Deletion:
     """A record was deleted on its platform; it may arrive before its record.
 
     `record_id` is the post's id, or an interaction's `interaction_key`, or its `interaction_id`.
-    With `superseded` the record was edited: the text ingested earlier falls, the new one stands.
+    With `superseded` the record was edited: the text ingested earlier falls, the new one stands;
+    `revision` names the edit, so that reading the same input twice edits once.
     """
 
     table: Table
     record_id: str
     member_id: MemberId
     superseded: bool = False
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from licet.policy.decide import Decision, Terms, settled, unknown_member
 from licet.policy.reasons import unknown
 from licet.policy.residual import Missing, Step, narrow
 from licet.policy.rules import Condition, Notice, bare_countries
-from licet.policy.vocabulary import COUNTRIES, KNOWN, RECORD_SIDE
+from licet.policy.vocabulary import COUNTRIES, KNOWN, RECORD_SIDE, country_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Compiled:
 
     def permits(self, expression: str) -> str:
         """Give the BOOLEAN expression that tells whether an outcome expression permits."""
-        return _member(f"({expression})", frozenset(self.permitted)) if self.permitted else "(1 = 0)"
+        return _among(f"({expression})", [str(index) for index in self.permitted])
 
 
 def compile_rules(notice: Notice | None, terms: Terms, table: str) -> Compiled:
@@ -158,7 +158,7 @@ def _instant_sql(column: str, condition: Condition, at: datetime, *, sure: bool)
 def _region_sql(column: str, listed: frozenset[str], *, sure: bool) -> _Sql:
     country = f"SUBSTRING({column}, 1, 2)"
     shape = f"SUBSTRING({column}, 3, 1) IN ('', '-')"
-    countries, parts = listed & COUNTRIES, listed - COUNTRIES
+    countries, parts = listed & COUNTRIES, frozenset(code for code in listed - COUNTRIES if country_of(code))
     whole = _member(country, countries)
     either = [whole if sure or not countries else f"({whole} AND {shape})"] if countries else []
     true = f"({' OR '.join([*either, *([_member(column, parts)] if parts else [])])})" if listed else "(1 = 0)"
@@ -169,12 +169,15 @@ def _region_sql(column: str, listed: frozenset[str], *, sure: bool) -> _Sql:
     return _Sql(true=true, unknown=unknown_, possible=f"({true} OR {unknown_})" if unknown_ else true)
 
 
-def _member(column: str, values: frozenset[str] | frozenset[int]) -> str:
-    """Write membership in a list of literals."""
-    literals = [str(value) if isinstance(value, int) else _text(value) for value in sorted(values, key=str)]
+def _member(column: str, values: frozenset[str]) -> str:
+    """Write membership in a list of texts."""
+    return _among(column, [_text(value) for value in sorted(values)])
+
+
+def _among(expression: str, literals: Sequence[str]) -> str:
     if not literals:
         return "(1 = 0)"
-    return f"{column} = {literals[0]}" if len(literals) == 1 else f"{column} IN ({', '.join(literals)})"
+    return f"{expression} = {literals[0]}" if len(literals) == 1 else f"{expression} IN ({', '.join(literals)})"
 
 
 def _text(value: str) -> str:

@@ -87,18 +87,17 @@ class Explanation:
     subjects: tuple[SubjectTrace, ...]
 
 
-def decide(
-    subjects: Sequence[Subject | None], record: RecordFacts, terms: Terms, notice: Notice | None
-) -> Decision:
+def decide(subjects: Sequence[Subject | None], record: RecordFacts, terms: Terms, notice: Notice | None) -> Decision:
     """Decide about one record; a subject of None is a member nobody knows.
 
     Every subject must be permitted: the first denied subject gives the reason, else the last subject does.
     """
     if notice is None:
         return Decision(permit=False, reason="no_notice")
-    decision = settled(terms, notice, record.table) or _of_deletion(record) or unknown_member()
-    if decision.reason != _MEMBER or not subjects:
-        return decision
+    early = settled(terms, notice, record.table) or _of_deletion(record)
+    if early is not None or not subjects:
+        return early or unknown_member()
+    decision = unknown_member()
     for subject in subjects:
         decision = unknown_member() if subject is None else _of_subject(subject, record, terms, notice)
         if not decision.permit:
@@ -123,12 +122,9 @@ def explain(
     return Explanation(decision=traces[-1].decision, subjects=tuple(traces))
 
 
-_MEMBER = unknown("member")
-
-
 def unknown_member() -> Decision:
     """Deny because nobody knows the member."""
-    return Decision(permit=False, reason=_MEMBER)
+    return Decision(permit=False, reason=unknown("member"))
 
 
 def settled(terms: Terms, notice: Notice, table: str) -> Decision | None:

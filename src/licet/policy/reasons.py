@@ -2,7 +2,6 @@
 
 from typing import Final
 
-
 _UNKNOWN: Final = {
     "region": "We do not know where the member lives, and a rule depends on it.",
     "age_band": "We do not know whether the member is an adult, and a rule depends on it.",
@@ -36,5 +35,3 @@ REASONS: Final[dict[str, str]] = {
 def unknown(attribute: str) -> str:
     """Name the reason of a denial because `attribute` is unknown."""
     return f"unknown_{attribute}"
-
-

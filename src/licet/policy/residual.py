@@ -105,9 +105,7 @@ def conclude(steps: tuple[Step, ...], record: RecordFacts, terms: Terms) -> Deci
     return Decision(permit=False, reason="no_rule")
 
 
-def withdrawn(
-    before: Subject | None, after: Subject | None, terms: Terms, notice: Notice | None, table: str
-) -> bool:
+def withdrawn(before: Subject | None, after: Subject | None, terms: Terms, notice: Notice | None, table: str) -> bool:
     """Tell whether a change of a member's facts stops some record from being permitted.
 
     Exact over records: visibility is a closed list, and between two instants that the rules name every creation time

@@ -1,0 +1,231 @@
+"""State as of a sequence number: members, settings, notices, licenses, and what changed between two numbers."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import ColumnElement, Connection, Select, and_, select
+from sqlalchemy import Table as SqlTable
+
+from licet.model.errors import NotFound
+from licet.model.licenses import License, LicenseId, RecipientId
+from licet.model.members import EVERY_RECIPIENT, AccountStatus, AgeBand, Choice, Member, MemberId, Protection
+from licet.model.records import Deletion, Table
+from licet.model.schemas import SUBJECTS
+from licet.policy.notice import Notice, parse_notice
+from licet.store import tables as t
+from licet.store.facts import CHUNK, micros
+
+FETCH = 50_000
+"""Rows taken from the database at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What may take rows away between two numbers: members' states and settings, deletions, rules."""
+
+    member_ids: frozenset[str]
+    deletions: tuple[Deletion, ...]
+    rules_changed: bool
+
+
+def instant(us: int) -> datetime:
+    """Give microseconds since 1970 as an aware instant."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
+
+
+def _holds(table: SqlTable, seq: int) -> ColumnElement[bool]:
+    return and_(table.c.seq <= seq, table.c.until_seq > seq)
+
+
+def member_as_of(conn: Connection, member_id: str, seq: int) -> Member | None:
+    """Give a member's state as of `seq`, or None if nothing was known of them then."""
+    c = t.member_fact.c
+    row = conn.execute(select(t.member_fact).where(c.member_id == member_id, _holds(t.member_fact, seq))).first()
+    if row is None:
+        return None
+    return Member(
+        member_id=MemberId(row.member_id),
+        platform=row.platform,
+        region=row.region,
+        age_band=AgeBand(row.age_band),
+        protection=Protection(row.protection),
+        status=AccountStatus(row.status),
+    )
+
+
+def setting_as_of(
+    conn: Connection, member_id: str, purpose: str, seq: int, recipient_id: str = EVERY_RECIPIENT
+) -> tuple[str, str]:
+    """Give a member's own position and its source: (`allow` | `deny` | `none`, source or empty)."""
+    rows = _setting_rows(conn, purpose, seq, recipient_id, [member_id])
+    return _positions(rows).get(member_id, ("none", ""))
+
+
+def _setting_rows(
+    conn: Connection, purpose: str, seq: int, recipient_id: str, member_ids: Sequence[str] | None
+) -> Iterable[Any]:
+    c = t.setting_fact.c
+    query = select(c.member_id, c.recipient_id, c.choice, c.source, c.seq).where(
+        c.purpose == purpose, c.recipient_id.in_({EVERY_RECIPIENT, recipient_id}), _holds(t.setting_fact, seq)
+    )
+    return _rows(conn, query, c.member_id, member_ids)
+
+
+def _rows(
+    conn: Connection, query: Select[Any], key: ColumnElement[str], member_ids: Sequence[str] | None
+) -> Iterable[Any]:
+    if member_ids is None:
+        yield from conn.execute(query.execution_options(yield_per=FETCH))
+        return
+    for start in range(0, len(member_ids), CHUNK):
+        yield from conn.execute(query.where(key.in_(member_ids[start : start + CHUNK])))
+
+
+def _positions(rows: Iterable[Any]) -> dict[str, tuple[str, str]]:
+    """Settle a general and a specific choice: any standing denial wins, unless a newer specific allow answers it."""
+    general: dict[str, Any] = {}
+    specific: dict[str, Any] = {}
+    for row in rows:
+        (general if row.recipient_id == EVERY_RECIPIENT else specific)[row.member_id] = row
+    settled = {member_id: (row.choice, row.source) for member_id, row in general.items()}
+    for member_id, row in specific.items():
+        other = general.get(member_id)
+        answers = other is None or other.choice != Choice.DENY or row.seq > other.seq
+        if row.choice == Choice.DENY or answers:
+            settled[member_id] = (row.choice, row.source)
+    return settled
+
+
+def subjects(
+    conn: Connection,
+    seq: int,
+    purpose: str,
+    recipient_id: str,
+    notice_version: str,
+    member_ids: Sequence[str] | None = None,
+) -> pa.Table:
+    """Give members as a decision sees them as of `seq` (schema `SUBJECTS`), all of them or those named."""
+    c = t.member_fact.c
+    query = select(c.member_id, c.region, c.age_band, c.protection, c.status).where(_holds(t.member_fact, seq))
+    columns: list[list[str]] = [[], [], [], [], []]
+    for row in _rows(conn, query, c.member_id, member_ids):
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    positions = _positions(_setting_rows(conn, purpose, seq, recipient_id, member_ids))
+    shown = _shown(conn, seq, notice_version, member_ids)
+    none = ("none", "")
+    chosen = [positions.get(member_id, none) for member_id in columns[0]]
+    arrays = [*columns, [c for c, _ in chosen], [s for _, s in chosen], [shown.get(m) for m in columns[0]]]
+    return pa.Table.from_arrays(
+        [pa.array(values, field.type) for values, field in zip(arrays, SUBJECTS, strict=True)], schema=SUBJECTS
+    )
+
+
+def _shown(conn: Connection, seq: int, version: str, member_ids: Sequence[str] | None) -> dict[str, datetime]:
+    c = t.shown_fact.c
+    query = select(c.member_id, c.at_us).where(c.notice_version == version, c.seq <= seq)
+    return {row.member_id: instant(row.at_us) for row in _rows(conn, query, c.member_id, member_ids)}
+
+
+def notices_as_of(conn: Connection, seq: int) -> list[Notice]:
+    """Give the notices published by `seq`, oldest first."""
+    c = t.notice_fact.c
+    query = select(c.source, c.version).where(c.seq <= seq).order_by(c.seq)
+    return [parse_notice(row.source, row.version) for row in conn.execute(query)]
+
+
+def notice_in_force(conn: Connection, seq: int, at: datetime) -> Notice | None:
+    """Give the notice in force at an instant, as known at `seq`; before any takes effect, the next one."""
+    c = t.notice_fact.c
+    rows = list(conn.execute(select(c.source, c.version, c.effective_us, c.seq).where(c.seq <= seq)))
+    if not rows:
+        return None
+    begun = [row for row in rows if row.effective_us <= micros(at)]
+    if begun:
+        row = max(begun, key=lambda row: (row.effective_us, row.seq))
+    else:
+        row = min(rows, key=lambda row: (row.effective_us, -row.seq))
+    return parse_notice(row.source, row.version)
+
+
+def license_as_of(conn: Connection, license_id: str, seq: int) -> tuple[License, str]:
+    """Give a license and its state (`active`, `suspended`, `ended`).
+
+    Raises:
+        NotFound: no such license at that moment.
+    """
+    c = t.license_fact.c
+    query = select(c.terms, c.state).where(c.license_id == license_id, _holds(t.license_fact, seq))
+    row = conn.execute(query).first()
+    if row is None:
+        raise NotFound(f"no license `{license_id}`", "`licet license list` shows those there are")
+    return _license(row.terms), row.state
+
+
+def licenses_as_of(conn: Connection, seq: int) -> list[tuple[License, str]]:
+    """Give every license and its state, oldest first."""
+    c = t.license_fact.c
+    query = select(c.terms, c.state).where(_holds(t.license_fact, seq)).order_by(c.license_id)
+    return [(_license(row.terms), row.state) for row in conn.execute(query)]
+
+
+def _license(terms: str) -> License:
+    value = json.loads(terms)
+    for name in ("created_from", "created_until", "starts", "ends"):
+        value[name] = datetime.fromisoformat(value[name])
+    value["tables"] = tuple(Table(name) for name in value["tables"])
+    value |= {"columns": tuple(value["columns"]), "langs": tuple(value["langs"])}
+    value |= {"license_id": LicenseId(value["license_id"]), "recipient_id": RecipientId(value["recipient_id"])}
+    return License(**value)
+
+
+def license_key(conn: Connection, license_id: str) -> bytes:
+    """Give the key that makes a license's pseudonyms."""
+    return bytes(conn.execute(select(t.license_key.c.key).where(t.license_key.c.license_id == license_id)).scalar_one())
+
+
+def deletions_as_of(conn: Connection, seq: int) -> pa.Table:
+    """Give every deletion known at `seq`: record_table, record_id, and the seq before which rows fall."""
+    c = t.deletion_fact.c
+    rows = list(conn.execute(select(c.record_table, c.record_id, c.superseded, c.seq).where(c.seq <= seq)))
+    schema = pa.schema([("record_table", pa.string()), ("record_id", pa.string()), ("before_seq", pa.int64())])
+    columns = [[r[0] for r in rows], [r[1] for r in rows], [r[3] if r[2] else t.OPEN for r in rows]]
+    return pa.table([pa.array(v, f.type) for v, f in zip(columns, schema, strict=True)], schema=schema)
+
+
+def superseded_ids(conn: Connection, table: Table, record_ids: Sequence[str]) -> dict[str, int]:
+    """Give, of the records named, those that were edited, with the number of their newest edit."""
+    c = t.deletion_fact.c
+    found: dict[str, int] = {}
+    query = select(c.record_id, c.seq).where(c.record_table == str(table), c.superseded).order_by(c.seq)
+    for row in _rows(conn, query, c.record_id, record_ids):
+        found[row.record_id] = row.seq
+    return found
+
+
+def changes_between(conn: Connection, after: int, upto: int) -> Changes:
+    """Give what may take rows away by facts numbered in (after, upto]."""
+    members: set[str] = set()
+    for table in (t.member_fact, t.setting_fact):
+        query = select(table.c.member_id).where(table.c.seq > after, table.c.seq <= upto)
+        members.update(row.member_id for row in conn.execute(query))
+    c = t.deletion_fact.c
+    rows = conn.execute(select(t.deletion_fact).where(c.seq > after, c.seq <= upto).order_by(c.seq))
+    deletions = tuple(
+        Deletion(
+            table=Table(row.record_table),
+            record_id=row.record_id,
+            member_id=MemberId(row.member_id),
+            superseded=row.superseded,
+            revision=row.revision,
+        )
+        for row in rows
+    )
+    notices = select(t.notice_fact.c.seq).where(t.notice_fact.c.seq > after, t.notice_fact.c.seq <= upto)
+    return Changes(
+        member_ids=frozenset(members), deletions=deletions, rules_changed=conn.execute(notices).first() is not None
+    )

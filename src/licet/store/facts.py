@@ -1,0 +1,229 @@
+"""Append facts. Every fact that can change a decision takes the next number of one commit-ordered sequence.
+
+The number comes from one row that stays locked until its transaction ends, so whoever read 10 knows that
+nobody can later commit 9, on PostgreSQL as on SQLite.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, insert, select, tuple_, update
+
+from licet.model.errors import UsageError
+from licet.model.licenses import License
+from licet.model.members import AccountChange, Member, NoticeShown, SettingChange
+from licet.model.records import Deletion, Skipped
+from licet.store import tables as t
+
+CHUNK = 400
+"""Keys asked for in one statement, below every database's limit on parameters."""
+
+
+def micros(at: datetime) -> int:
+    """Give an aware instant as microseconds since 1970."""
+    return int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+
+
+def last_seq(conn: Connection) -> int:
+    """Give the newest number taken."""
+    return int(conn.execute(select(t.sequence.c.last)).scalar_one())
+
+
+def newest_withdrawal(conn: Connection) -> int:
+    """Give the number of the newest fact that may take something away; 0 if there is none."""
+    return int(conn.execute(select(func.coalesce(func.max(t.fact.c.seq), 0)).where(t.fact.c.withdraws)).scalar_one())
+
+
+def take(conn: Connection, kind: str, count: int, at: datetime, *, withdraws: bool) -> int:
+    """Take `count` numbers and journal them as one fact under the last; return the first."""
+    statement = update(t.sequence).values(last=t.sequence.c.last + count).returning(t.sequence.c.last)
+    last = int(conn.execute(statement).scalar_one())
+    conn.execute(insert(t.fact).values(seq=last, kind=kind, at_us=micros(at), withdraws=withdraws))
+    return last - count + 1
+
+
+def record_members(conn: Connection, members: Iterable[Member], at: datetime) -> int:
+    """Record members' states; what a source does not know stays as it was, what did not change is no fact.
+
+    Returns the number of members that are new or changed.
+    """
+    return _record_states(conn, {m.member_id: asdict(m) for m in members}, at)
+
+
+def record_account_changes(conn: Connection, changes: Iterable[AccountChange], at: datetime) -> int:
+    """Record changes of status and protection, also of members not yet known; return how many took effect."""
+    merged: dict[str, dict[str, str]] = {}
+    for change in changes:
+        known = {key: str(value) for key, value in asdict(change).items() if value != "unknown"}
+        merged.setdefault(change.member_id, {}).update(known)
+    blank = {"region": "unknown", "age_band": "unknown", "protection": "unknown", "status": "unknown"}
+    return _record_states(conn, {key: blank | value for key, value in merged.items()}, at)
+
+
+def _record_states(conn: Connection, states: dict[str, dict[str, Any]], at: datetime) -> int:
+    current = {row["member_id"]: row for row in _current_members(conn, list(states))}
+    fresh = []
+    for member_id, state in states.items():
+        old = current.get(member_id)
+        merged = _merge(old, state) if old else {key: str(value) for key, value in state.items()}
+        if merged != old:
+            fresh.append(merged)
+    if not fresh:
+        return 0
+    known = any(state["member_id"] in current for state in fresh)
+    _append(conn, t.member_fact, "member", fresh, at, withdraws=known)
+    return len(fresh)
+
+
+def _merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    return old | {key: str(value) for key, value in new.items() if value != "unknown" and key != "platform"}
+
+
+def _current_members(conn: Connection, member_ids: Sequence[str]) -> list[dict[str, Any]]:
+    c = t.member_fact.c
+    columns = (c.member_id, c.platform, c.region, c.age_band, c.protection, c.status)
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(member_ids), CHUNK):
+        some = member_ids[start : start + CHUNK]
+        statement = select(*columns).where(c.member_id.in_(some), c.until_seq == t.OPEN)
+        found += [dict(row._mapping) for row in conn.execute(statement)]  # noqa: SLF001 # SQLAlchemy's public name
+    return found
+
+
+def record_settings(conn: Connection, changes: Sequence[SettingChange], at: datetime) -> int:
+    """Record members' own choices in the order given; return the newest number taken, 0 for none."""
+    latest = {(s.member_id, s.purpose, s.recipient_id): s for s in changes}
+    rows = [asdict(change) | {"choice": str(change.choice), "at_us": micros(at)} for change in latest.values()]
+    if not rows:
+        return 0
+    withdraws = any(row["choice"] == "deny" for row in rows)
+    return _append(conn, t.setting_fact, "setting", rows, at, withdraws=withdraws)
+
+
+_STATE_KEYS: dict[str, tuple[str, ...]] = {
+    "member_fact": ("member_id",),
+    "setting_fact": ("member_id", "purpose", "recipient_id"),
+    "license_fact": ("license_id",),
+}
+
+
+def _append(
+    conn: Connection, table: Table, kind: str, rows: list[dict[str, Any]], at: datetime, *, withdraws: bool
+) -> int:
+    first = take(conn, kind, len(rows), at, withdraws=withdraws)
+    numbered = [row | {"seq": first + n, "until_seq": t.OPEN} for n, row in enumerate(rows)]
+    conn.execute(insert(table), numbered)
+    keys = [table.c[name] for name in _STATE_KEYS[table.name]]
+    newer = table.alias("newer")
+    replaced = select(*(newer.c[key.name] for key in keys)).where(newer.c.seq >= first)
+    stale = (table.c.seq < first, table.c.until_seq == t.OPEN, tuple_(*keys).in_(replaced))
+    conn.execute(update(table).where(*stale).values(until_seq=first))
+    return first + len(rows) - 1
+
+
+def record_shown(conn: Connection, shown: Sequence[NoticeShown], at: datetime) -> int:
+    """Record that members were shown a notice; the first time counts. Return how many were new."""
+    c = t.shown_fact.c
+    known = set()
+    for start in range(0, len(shown), CHUNK):
+        pairs = [(s.member_id, s.notice_version) for s in shown[start : start + CHUNK]]
+        query = select(c.member_id, c.notice_version).where(tuple_(c.member_id, c.notice_version).in_(pairs))
+        known |= {tuple(row) for row in conn.execute(query)}
+    fresh = [s for s in shown if (s.member_id, s.notice_version) not in known]
+    if fresh:
+        first = take(conn, "shown", len(fresh), at, withdraws=False)
+        rows = [
+            {"seq": first + n, "member_id": s.member_id, "notice_version": s.notice_version, "at_us": micros(s.at)}
+            for n, s in enumerate(fresh)
+        ]
+        conn.execute(insert(t.shown_fact), rows)
+    return len(fresh)
+
+
+def record_deletions(conn: Connection, deletions: Iterable[Deletion], at: datetime) -> int:
+    """Record deletions and edits, before, after or without their records; return how many were new."""
+    wanted = {(str(d.table), d.record_id, d.superseded, d.revision): d for d in deletions}
+    c = t.deletion_fact.c
+    keys = list(wanted)
+    for start in range(0, len(keys), CHUNK):
+        ids = {key[1] for key in keys[start : start + CHUNK]}
+        query = select(c.record_table, c.record_id, c.superseded, c.revision).where(c.record_id.in_(ids))
+        for row in conn.execute(query):
+            wanted.pop((row[0], row[1], bool(row[2]), row[3]), None)
+    if wanted:
+        first = take(conn, "deletion", len(wanted), at, withdraws=True)
+        rows = [_deletion_row(first + n, deletion) for n, deletion in enumerate(wanted.values())]
+        conn.execute(insert(t.deletion_fact), rows)
+    return len(wanted)
+
+
+def _deletion_row(seq: int, deletion: Deletion) -> dict[str, Any]:
+    row = asdict(deletion)
+    row["record_table"] = str(row.pop("table"))
+    return row | {"seq": seq}
+
+
+def publish_notice(conn: Connection, version: str, digest: str, effective: datetime, source: str, at: datetime) -> int:
+    """Publish a notice; its TOML source is kept as it was written.
+
+    Raises:
+        UsageError: this version was published before with another text.
+    """
+    known = conn.execute(select(t.notice_fact.c.digest).where(t.notice_fact.c.version == version)).scalar_one_or_none()
+    if known is not None:
+        if known != digest:
+            raise UsageError(f"notice `{version}` is already published with another text", "give it a new version")
+        return 0
+    seq = take(conn, "notice", 1, at, withdraws=True)
+    row = {"seq": seq, "version": version, "digest": digest, "effective_us": micros(effective), "source": source}
+    conn.execute(insert(t.notice_fact).values(**row))
+    return seq
+
+
+def grant_license(conn: Connection, license_: License, key: bytes, at: datetime) -> int:
+    """Grant a license; `key` (32 random bytes) makes its pseudonyms."""
+    conn.execute(insert(t.license_key).values(license_id=license_.license_id, key=key))
+    return _append(conn, t.license_fact, "license", [_license_row(license_, "active")], at, withdraws=False)
+
+
+def change_license(conn: Connection, license_: License, state: str, at: datetime) -> int:
+    """Move a license to `active`, `suspended` or `ended`."""
+    return _append(conn, t.license_fact, "license", [_license_row(license_, state)], at, withdraws=True)
+
+
+def _license_row(license_: License, state: str) -> dict[str, Any]:
+    terms = json.dumps(asdict(license_), default=lambda value: value.isoformat(), sort_keys=True)
+    return {
+        "license_id": license_.license_id,
+        "recipient_id": license_.recipient_id,
+        "state": state,
+        "terms": terms,
+    }
+
+
+def set_aside(conn: Connection, source: str, skipped: Iterable[Skipped]) -> None:
+    """Keep what an adapter set aside, once a place and reason; the record's content is not kept."""
+    c = t.set_aside.c
+    wanted = {(s.where[:255], s.reason) for s in skipped}
+    places = [where for where, _ in wanted]
+    for start in range(0, len(places), CHUNK):
+        query = select(c.place, c.reason).where(c.source == source, c.place.in_(places[start : start + CHUNK]))
+        wanted -= {(row.place, row.reason) for row in conn.execute(query)}
+    if wanted:
+        conn.execute(insert(t.set_aside), [{"source": source, "place": p, "reason": r} for p, r in wanted])
+
+
+def load_cursor(conn: Connection, source: str) -> str:
+    """Give how far a source was read; empty if it never was."""
+    query = select(t.ingest_cursor.c.cursor).where(t.ingest_cursor.c.source == source)
+    return str(conn.execute(query).scalar_one_or_none() or "")
+
+
+def save_cursor(conn: Connection, source: str, cursor: str) -> None:
+    """Keep how far a source was read."""
+    changed = conn.execute(update(t.ingest_cursor).where(t.ingest_cursor.c.source == source).values(cursor=cursor))
+    if changed.rowcount == 0:
+        conn.execute(insert(t.ingest_cursor).values(source=source, cursor=cursor))

@@ -1,0 +1,155 @@
+"""Recipients and their tokens, versions and watermarks of licenses, deliveries, and the house's own secrets."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from licet.model.errors import NotFound, UsageError
+from licet.model.licenses import Delivery, LicenseId, RecipientId, SharedVersion
+from licet.model.records import Table
+from licet.store import tables as t
+from licet.store.asof import instant
+from licet.store.facts import micros
+
+
+def add_recipient(conn: Connection, recipient_id: str, name: str, at: datetime) -> None:
+    """Register a recipient.
+
+    Raises:
+        UsageError: the id is taken.
+    """
+    if recipient_name(conn, recipient_id) is not None:
+        raise UsageError(f"recipient `{recipient_id}` exists already", "choose another id")
+    conn.execute(insert(t.recipient).values(recipient_id=recipient_id, name=name, at_us=micros(at)))
+
+
+def recipient_name(conn: Connection, recipient_id: str) -> str | None:
+    """Give a recipient's name, or None if there is no such recipient."""
+    query = select(t.recipient.c.name).where(t.recipient.c.recipient_id == recipient_id)
+    return conn.execute(query).scalar_one_or_none()
+
+
+def recipients(conn: Connection) -> list[tuple[str, str]]:
+    """Give every recipient's id and name."""
+    query = select(t.recipient.c.recipient_id, t.recipient.c.name).order_by(t.recipient.c.recipient_id)
+    return [(row[0], row[1]) for row in conn.execute(query)]
+
+
+def issue_token(conn: Connection, recipient_id: str, expires: datetime) -> str:
+    """Issue a bearer token; only its hash is stored.
+
+    Raises:
+        NotFound: no such recipient.
+    """
+    if recipient_name(conn, recipient_id) is None:
+        raise NotFound(f"no recipient `{recipient_id}`", "`licet recipient add` registers one")
+    token = "licet_" + secrets.token_urlsafe(32)
+    row = {"token_hash": token_hash(token), "recipient_id": recipient_id, "expires_us": micros(expires)}
+    conn.execute(insert(t.recipient_token).values(**row))
+    return token
+
+
+def token_hash(token: str) -> str:
+    """Give the SHA-256 of a token: tokens have 256 random bits, so a slow hash would add nothing."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def recipient_of_token(conn: Connection, token: str, at: datetime) -> RecipientId | None:
+    """Give who holds a token at an instant, or None; looking up by hash leaks no timing about the token."""
+    c = t.recipient_token.c
+    query = select(c.recipient_id).where(c.token_hash == token_hash(token), c.expires_us > micros(at))
+    found = conn.execute(query).scalar_one_or_none()
+    return None if found is None else RecipientId(found)
+
+
+def house_secret(conn: Connection, name: str) -> bytes:
+    """Give a 32-byte secret of the house, made on first use; the caller's transaction must write."""
+    found = conn.execute(select(t.secret.c.value).where(t.secret.c.name == name)).scalar_one_or_none()
+    if found is None:
+        found = secrets.token_bytes(32)
+        conn.execute(insert(t.secret).values(name=name, value=found))
+    return bytes(found)
+
+
+def record_version(conn: Connection, version: SharedVersion, excluded: Mapping[str, int]) -> None:
+    """Write down a committed version (the Delta commit is the truth); a version already there stays."""
+    c = t.shared_version.c
+    same = (c.license_id == version.license_id, c.record_table == str(version.table), c.version == version.version)
+    if conn.execute(select(c.version).where(*same)).first() is not None:
+        return
+    conn.execute(
+        insert(t.shared_version).values(
+            license_id=version.license_id,
+            record_table=str(version.table),
+            version=version.version,
+            as_of_seq=version.as_of_seq,
+            policy_digest=version.policy_digest,
+            cause=version.cause,
+            rows=version.rows,
+            excluded=json.dumps(excluded, sort_keys=True),
+            at_us=micros(version.at),
+        )
+    )
+
+
+def versions(conn: Connection, license_id: str, table: Table) -> list[tuple[SharedVersion, dict[str, int]]]:
+    """Give a table's versions, oldest first, each with its rows excluded by reason."""
+    c = t.shared_version.c
+    query = select(t.shared_version).where(c.license_id == license_id, c.record_table == str(table)).order_by(c.version)
+    return [(_version(row), json.loads(row.excluded)) for row in conn.execute(query)]
+
+
+def _version(row: Any) -> SharedVersion:  # noqa: ANN401 # SQLAlchemy rows have no static type
+    return SharedVersion(
+        license_id=LicenseId(row.license_id),
+        table=Table(row.record_table),
+        version=row.version,
+        as_of_seq=row.as_of_seq,
+        policy_digest=row.policy_digest,
+        cause=row.cause,
+        rows=row.rows,
+        at=instant(row.at_us),
+    )
+
+
+def checked_seq(conn: Connection, license_id: str) -> int:
+    """Give the number up to which a license's shared tables are known to hold nothing withdrawn; -1 if never built."""
+    query = select(t.watermark.c.checked_seq).where(t.watermark.c.license_id == license_id)
+    found = conn.execute(query).scalar_one_or_none()
+    return -1 if found is None else int(found)
+
+
+def set_checked_seq(conn: Connection, license_id: str, seq: int) -> None:
+    """State that a license's shared tables hold nothing withdrawn at or before `seq`; it never goes back."""
+    known = checked_seq(conn, license_id)
+    if known < 0:
+        conn.execute(insert(t.watermark).values(license_id=license_id, checked_seq=seq))
+    elif seq > known:
+        conn.execute(update(t.watermark).where(t.watermark.c.license_id == license_id).values(checked_seq=seq))
+
+
+def record_delivery(conn: Connection, delivery: Delivery) -> None:
+    """Record that a recipient fetched bytes of a file."""
+    row = {
+        "recipient_id": delivery.recipient_id,
+        "license_id": delivery.license_id,
+        "record_table": str(delivery.table),
+        "version": delivery.version,
+        "file": delivery.file,
+        "bytes": delivery.bytes,
+        "at_us": micros(delivery.at),
+    }
+    conn.execute(insert(t.delivery).values(**row))
+
+
+def delivered(conn: Connection, license_id: str) -> list[tuple[str, int, int, int]]:
+    """Give what a license delivered: table, version, distinct files, bytes."""
+    c = t.delivery.c
+    columns = (c.record_table, c.version, func.count(c.file.distinct()), func.sum(c.bytes))
+    query = select(*columns).where(c.license_id == license_id).group_by(c.record_table, c.version)
+    return [(row[0], row[1], row[2], int(row[3])) for row in conn.execute(query.order_by(c.record_table, c.version))]

