@@ -1,0 +1,5 @@
+"""Run `licet` as `python -m licet.cli`."""
+
+from licet.cli.main import main
+
+main()

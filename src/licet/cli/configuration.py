@@ -1,0 +1,38 @@
+"""Where this installation keeps its things: flags and environment, read once."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from licet.model.errors import UsageError
+from licet.store.house import House, open_house
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What a command was told about its surroundings."""
+
+    home: Path
+    database_url: str
+    lake_url: str
+    memory_limit: str
+    json: bool
+
+    def open(self) -> House:
+        """Open the house; its database is migrated if need be."""
+        return open_house(self.home, self.database_url, self.lake_url, self.memory_limit)
+
+
+def configuration() -> Configuration:
+    """Give the configuration of the command that is running."""
+    found = click.get_current_context().find_object(Configuration)
+    if found is None:
+        raise UsageError("the command runs outside `licet`", "call it as `licet COMMAND`")
+    return found
+
+
+def now() -> datetime:
+    """Read the clock."""
+    return datetime.now(UTC)

@@ -1,0 +1,45 @@
+"""The `licet` command."""
+
+from pathlib import Path
+
+import click
+
+from licet.cli.building import build_command, recall
+from licet.cli.configuration import Configuration
+from licet.cli.demo import demo
+from licet.cli.ingesting import ingest_group
+from licet.cli.licensing import license_group, recipient
+from licet.cli.members import member, why
+from licet.cli.notices import notice
+from licet.cli.serving import serve
+from licet.cli.terminal import LicetGroup
+
+SECTIONS = {
+    "Try it": ("demo",),
+    "Operator": ("notice", "ingest", "recipient", "license", "build", "serve", "recall"),
+    "Members and reasons": ("member", "why"),
+}
+
+
+@click.group(cls=LicetGroup, sections=SECTIONS)
+@click.option(
+    "--home", envvar="LICET_HOME", type=click.Path(path_type=Path), default=Path("licet-home"), show_default=True
+)
+@click.option("--database", envvar="LICET_DATABASE", default="", help="Database URL; SQLite in the home by default.")
+@click.option(
+    "--lake", envvar="LICET_LAKE", default="", help="Lake folder or object store URL; in the home by default."
+)
+@click.option("--memory-limit", envvar="LICET_MEMORY_LIMIT", default="1GB", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
+@click.version_option(package_name="licet")
+@click.pass_context
+def main(ctx: click.Context, home: Path, database: str, lake: str, memory_limit: str, as_json: bool) -> None:  # noqa: FBT001 # click passes options so
+    """License a social platform's data for AI training so that permission is real.
+
+    Example: licet demo
+    """
+    ctx.obj = Configuration(home=home, database_url=database, lake_url=lake, memory_limit=memory_limit, json=as_json)
+
+
+for _command in (demo, notice, ingest_group, recipient, license_group, build_command, serve, recall, member, why):
+    main.add_command(_command)

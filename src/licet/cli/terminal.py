@@ -1,0 +1,120 @@
+"""What people and scripts see: tables or JSON, progress, one-line errors."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from licet.cli.configuration import configuration
+from licet.model.errors import InputError, LicetError
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+class LicetGroup(click.Group):
+    """A group of commands in sections, whose errors are one line with the remedy."""
+
+    def __init__(self, *args: Any, sections: Mapping[str, Sequence[str]] | None = None, **kwargs: Any) -> None:  # noqa: ANN401 # click's own arguments
+        """Take click's arguments and the sections of the help page."""
+        super().__init__(*args, **kwargs)
+        self.sections = sections or {}
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 # as click declares it
+        """Run a command; an error of ours ends it with exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except LicetError as error:
+            errors.print(f"error: {error}", markup=False, soft_wrap=True)
+            ctx.exit(1)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by section."""
+        if not self.sections:
+            super().format_commands(ctx, formatter)
+        for title, names in self.sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(90)) for name in names])
+
+
+class Moment(click.ParamType[datetime]):
+    """An ISO 8601 date or instant; without an offset it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401 # click's contract
+        """Read the value."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"`{value}` is no ISO 8601 time; write 2024-11-15 or 2024-11-15T08:00:00Z", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def emit(value: Mapping[str, Any], lines: Sequence[str] = ()) -> None:
+    """Print a result: JSON for scripts, else the lines."""
+    if configuration().json:
+        click.echo(json.dumps(value, default=str, sort_keys=True))
+        return
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table, or a JSON list of objects for scripts."""
+    if configuration().json:
+        click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=str))
+        return
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(
+            column, justify="right" if rows and isinstance(rows[0][columns.index(column)], int) else "left"
+        )
+    for row in rows:
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    console.print(table)
+
+
+class Step(Protocol):
+    """Called with the amount done since the last call."""
+
+    def __call__(self, done: int) -> None:
+        """Move on by `done`."""
+
+
+@contextmanager
+def progress(label: str, total: int | None = None) -> Iterator[Step]:
+    """Show progress on standard error while the work lasts; silent where nobody watches."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+def read_text(path: str) -> str:
+    """Read a text file that the caller named.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 # `-` and pipes are files too
+            return file.read()
+    except OSError as error:
+        raise InputError(f"`{path}` cannot be read: {error.strerror}", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"`{path}` is not UTF-8 text", "save it as UTF-8") from error
