@@ -1,5 +1,6 @@
 """Strategies for the nouns of policy, registered so that `st.from_type(Notice)` makes notices of every shape."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ notices = st.builds(
 )
 
 
-def _value(known: Any, rare: tuple[str | None, ...] = (*ODD, None)) -> st.SearchStrategy[Any]:
+def _value(known: Iterable[str], rare: tuple[str | None, ...] = (*ODD, None)) -> st.SearchStrategy[Any]:
     """Give mostly known values, and now and then one that nothing can be made of."""
     usual = st.sampled_from(sorted(known))
     return st.one_of(usual, usual, usual, st.sampled_from(rare))
@@ -118,6 +119,7 @@ for kind, strategy in (
 
 
 def ready_made_text(version: str) -> str:
+    """Read the file of a notice that ships with the package."""
     return (NOTICES / f"{version}.toml").read_text(encoding="utf-8")
 
 

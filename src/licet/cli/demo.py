@@ -54,7 +54,7 @@ class Teller:
         with progress(title):
             told = what()
         took = time.perf_counter() - begun
-        console.print(f"[bold]{self.number:>2}  {title}[/bold]  [dim]{took:.2f} s[/dim]\n    {told}")
+        console.print(f"[bold]{self.number:>2}  {title}[/bold]  [dim]{took:.2f} s[/dim]\n    {told}", soft_wrap=True)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class Demo:
                 raise UsageError(f"no data beside {mapping.name}", f"put {mapping.stem}.csv, .jsonl or .parquet there")
             parsed = parse_mapping(mapping.read_text("utf-8"), mapping.name)
             report = ingest(self.house.database, self.house.lake, f"demo:{data.name}", read_table(data, parsed))
-            told += [f"{count:,} {kind}" for kind, count in report.counts.items()]
+            told += [f"{count:,} {kind}" for kind, count in report.counts.items() if count]
             told += [f"{count:,} set aside ({reason})" for reason, count in report.skipped.items()]
         if not told:
             raise UsageError(f"no mapping in {self.data}", "put a NAME.toml beside each data file; see docs/ingest.md")

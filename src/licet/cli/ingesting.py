@@ -92,7 +92,7 @@ def _facts(report: IngestReport) -> dict[str, object]:
 
 
 def _lines(report: IngestReport) -> list[str]:
-    read = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.counts.items())) or "nothing"
+    read = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.counts.items()) if count) or "nothing new"
     lines = [f"read {read}"]
     if report.duplicates:
         lines.append(f"{report.duplicates:,} were there already")

@@ -47,9 +47,10 @@ def read_event(line: str | bytes, where: str) -> list[Ingested]:
             return [_account(event)]
         if event.get("kind") == "commit":
             return _commit(event, where)
-        raise SetAside("not_a_record" if event.get("kind") == "identity" else "malformed_event")
     except SetAside as aside:
         return [Skipped(where=where, reason=aside.reason)]
+    reason = "not_a_record" if event.get("kind") == "identity" else "malformed_event"
+    return [Skipped(where=where, reason=reason)]
 
 
 def read_lines(lines: Iterable[str | bytes]) -> Iterator[Ingested]:
@@ -69,7 +70,7 @@ def read_feed(events: Iterable[tuple[int, str]]) -> Iterator[Ingested | Mark]:
     for time_us, line in events:
         if line:
             yield from _introduced(read_event(line, f"event {time_us}"), said)
-        yield Mark(cursor=str(time_us), quiet=not line)
+        yield Mark(cursor=str(time_us or ""), quiet=not line)
 
 
 def time_of(line: str | bytes) -> int | None:
@@ -180,8 +181,7 @@ def _record(table: Table, did: MemberId, uri: str, record: dict[str, Any]) -> Po
             visibility=_visibility(record.get("labels")),
             lang=_lang(record.get("langs")),
             in_reply_to=_post_uri(record, "reply", "parent", "uri"),
-            quote_of=_post_uri(record, "embed", "record", "uri")
-            or _post_uri(record, "embed", "record", "record", "uri"),
+            quote_of=_quoted(record),
         )
     post_id, post_author_id = _target(record)
     return Interaction(
@@ -228,6 +228,11 @@ def _post_uri(record: dict[str, Any], *path: str) -> str:
     for step in path:
         value = value.get(step) if isinstance(value, dict) else None
     return value if isinstance(value, str) and _POST_URI.fullmatch(value) else ""
+
+
+def _quoted(record: dict[str, Any]) -> str:
+    """Give the post that is quoted, alone or beside pictures."""
+    return _post_uri(record, "embed", "record", "uri") or _post_uri(record, "embed", "record", "record", "uri")
 
 
 def _target(record: dict[str, Any]) -> tuple[PostId, MemberId]:

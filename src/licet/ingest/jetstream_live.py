@@ -22,7 +22,7 @@ Event = tuple[int, str]
 
 
 def follow(url: str, cursor: int | None, stop: Callable[[], bool]) -> Iterator[Event]:
-    """Give (time in microseconds, line) for each event from `cursor` on, until `stop` says so.
+    """Give (newest time in microseconds, line) for each event from `cursor` on, until `stop` says so.
 
     While the stream is quiet an empty line comes with the last time, at least twice a second. Events that a new
     connection repeats are dropped where they are equal, so nothing is lost and nothing comes twice.
@@ -35,11 +35,11 @@ def follow(url: str, cursor: int | None, stop: Callable[[], bool]) -> Iterator[E
         try:
             for event in _connection(url, position, stop):
                 wait = _FIRST_WAIT
-                if event is not None and recent.first(event):
+                if event is None:
+                    yield position or 0, ""
+                elif recent.first(event):
                     position = max(position or 0, event[0])
-                    yield event[0] or position, event[1]
-                elif position is not None:
-                    yield position, ""
+                    yield position, event[1]
         except InvalidURI as error:
             raise UsageError("the stream's address is no websocket URL", "write wss://host/subscribe") from error
         except InvalidStatus as error:
@@ -54,6 +54,7 @@ class Recent:
     """The lines of the last overlap, to know a repeated one; memory is bounded by the stream's own pace."""
 
     def __init__(self) -> None:
+        """Remember nothing yet."""
         self._lines: dict[Event, None] = {}
 
     def first(self, event: Event) -> bool:

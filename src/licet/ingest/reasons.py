@@ -1,10 +1,10 @@
 """Why an adapter sets an input record aside: one code, one sentence for people."""
 
 SKIP_REASONS: dict[str, str] = {
-    "malformed_row": "The row is not what its format says: it has the wrong number of fields, or is not a JSON object.",
-    "malformed_event": "The line is not an event of the stream: it is not JSON, or a part that every event has is wrong.",
+    "malformed_row": "The row has the wrong number of fields, or is not a JSON object.",
+    "malformed_event": "The line is not an event of the stream: it is not JSON, or lacks what every event has.",
     "malformed_id": "An id has white space or a control character in it, is a number with a fraction, or is too long.",
-    "malformed_member": "The member's region, age band, protection or status is not one of the known values.",
+    "malformed_member": "The member's region, age band, protection or status is not a known value.",
     "unreadable_text": "The text has bytes that are no characters in the stated encoding.",
     "unknown_author": "Nobody is named as the author, so nobody can be asked for permission.",
     "unknown_actor": "Nobody is named as the one who liked, bookmarked or reposted.",
@@ -22,9 +22,10 @@ SKIP_REASONS: dict[str, str] = {
 """Every reason code that an adapter of this room gives."""
 
 
-class SetAside(Exception):  # noqa: N818 - control flow inside the room, not a failure
+class SetAside(Exception):
     """An input record cannot be used; `reason` is one of `SKIP_REASONS`."""
 
     def __init__(self, reason: str) -> None:
+        """Name the reason."""
         super().__init__(reason)
         self.reason = reason

@@ -2,7 +2,9 @@
 
 import csv
 import gzip
+import io
 import json
+import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +32,7 @@ def read_rows(path: Path, mapping: Mapping) -> Iterator[tuple[str, Row] | Skippe
     read = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}[_format(path, mapping)]
     try:
         yield from read(path, mapping)
-    except (OSError, EOFError, pa.ArrowException) as error:
+    except (OSError, EOFError, UnicodeError, zlib.error, pa.ArrowException) as error:
         kind = type(error).__name__
         raise InputError(f"{path.name}: cannot be read to its end ({kind})", "check the path and the file") from error
 
@@ -47,10 +49,8 @@ def _format(path: Path, mapping: Mapping) -> str:
 
 def _open(path: Path, mapping: Mapping) -> TextIO:
     # Bytes that are no characters become lone surrogates: one bad byte costs one row, not the file.
-    options: dict[str, Any] = {"encoding": mapping.encoding, "errors": "surrogateescape", "newline": ""}
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", **options)
-    return path.open("rt", **options)
+    raw = gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115 - the wrapper closes it
+    return io.TextIOWrapper(raw, encoding=mapping.encoding, errors="surrogateescape", newline="")
 
 
 def _csv(path: Path, mapping: Mapping) -> Iterator[tuple[str, Row] | Skipped]:

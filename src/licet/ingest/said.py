@@ -10,6 +10,7 @@ class Said:
     """Remember what was said, so that a member is introduced once a run and not once a record."""
 
     def __init__(self, limit: int = LIMIT) -> None:
+        """Remember up to `limit` things."""
         self._limit = limit
         self._said: set[Hashable] = set()
 

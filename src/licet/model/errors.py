@@ -15,6 +15,7 @@ class LicetError(Exception):
     """Root of every error that licet raises on purpose; `remedy` says what to do next."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
+        """Keep what is wrong and what to do about it."""
         super().__init__(message)
         self.message = message
         self.remedy = remedy
@@ -48,6 +49,7 @@ class Unavailable(LicetError):
     """Not at this moment; `retry_after` is in seconds."""
 
     def __init__(self, message: str, remedy: str = "", retry_after: int = 1) -> None:
+        """Keep also when to try again, in seconds."""
         super().__init__(message, remedy)
         self.retry_after = retry_after
 

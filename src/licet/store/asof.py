@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, Select, and_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 from sqlalchemy import Table as SqlTable
 
 from licet.model.errors import NotFound
@@ -229,3 +229,9 @@ def changes_between(conn: Connection, after: int, upto: int) -> Changes:
     return Changes(
         member_ids=frozenset(members), deletions=deletions, rules_changed=conn.execute(notices).first() is not None
     )
+
+
+def seq_at(conn: Connection, at: datetime) -> int:
+    """Give the newest number taken by an instant."""
+    query = select(func.coalesce(func.max(t.fact.c.seq), 0)).where(t.fact.c.at_us <= micros(at))
+    return int(conn.execute(query).scalar_one())

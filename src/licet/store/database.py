@@ -72,6 +72,8 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 @contextlib.contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """Read facts of one moment."""
+    if engine.dialect.name == "postgresql":  # whose default shows every statement another moment
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
     with engine.begin() as connection:
         yield connection
 

@@ -7,7 +7,7 @@ nobody can later commit 9, on PostgreSQL as on SQLite.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, select, tuple_, update
@@ -24,7 +24,7 @@ CHUNK = 400
 
 def micros(at: datetime) -> int:
     """Give an aware instant as microseconds since 1970."""
-    return int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def last_seq(conn: Connection) -> int:
@@ -35,6 +35,11 @@ def last_seq(conn: Connection) -> int:
 def newest_withdrawal(conn: Connection) -> int:
     """Give the number of the newest fact that may take something away; 0 if there is none."""
     return int(conn.execute(select(func.coalesce(func.max(t.fact.c.seq), 0)).where(t.fact.c.withdraws)).scalar_one())
+
+
+def hold_order(conn: Connection) -> None:
+    """Wait for other writers of facts before reading what a new fact depends on (SQLite waits at BEGIN)."""
+    conn.execute(select(t.sequence.c.last).with_for_update())
 
 
 def take(conn: Connection, kind: str, count: int, at: datetime, *, withdraws: bool) -> int:
@@ -64,6 +69,7 @@ def record_account_changes(conn: Connection, changes: Iterable[AccountChange], a
 
 
 def _record_states(conn: Connection, states: dict[str, dict[str, Any]], at: datetime) -> int:
+    hold_order(conn)
     current = {row["member_id"]: row for row in _current_members(conn, list(states))}
     fresh = []
     for member_id, state in states.items():
@@ -117,15 +123,19 @@ def _append(
     numbered = [row | {"seq": first + n, "until_seq": t.OPEN} for n, row in enumerate(rows)]
     conn.execute(insert(table), numbered)
     keys = [table.c[name] for name in _STATE_KEYS[table.name]]
-    newer = table.alias("newer")
+    newer, next_ = table.alias("newer"), table.alias("next")
     replaced = select(*(newer.c[key.name] for key in keys)).where(newer.c.seq >= first)
     stale = (table.c.seq < first, table.c.until_seq == t.OPEN, tuple_(*keys).in_(replaced))
-    conn.execute(update(table).where(*stale).values(until_seq=first))
+    same = (next_.c[key.name] == key for key in keys)
+    # The old state holds until its own successor, so that no number inside a batch finds a member without a state.
+    successor = select(next_.c.seq).where(next_.c.seq >= first, next_.c.until_seq == t.OPEN, *same)
+    conn.execute(update(table).where(*stale).values(until_seq=successor.scalar_subquery()))
     return first + len(rows) - 1
 
 
 def record_shown(conn: Connection, shown: Sequence[NoticeShown], at: datetime) -> int:
     """Record that members were shown a notice; the first time counts. Return how many were new."""
+    hold_order(conn)
     c = t.shown_fact.c
     known = set()
     for start in range(0, len(shown), CHUNK):
@@ -145,6 +155,7 @@ def record_shown(conn: Connection, shown: Sequence[NoticeShown], at: datetime) -
 
 def record_deletions(conn: Connection, deletions: Iterable[Deletion], at: datetime) -> int:
     """Record deletions and edits, before, after or without their records; return how many were new."""
+    hold_order(conn)
     wanted = {(str(d.table), d.record_id, d.superseded, d.revision): d for d in deletions}
     c = t.deletion_fact.c
     keys = list(wanted)
@@ -172,6 +183,7 @@ def publish_notice(conn: Connection, version: str, digest: str, effective: datet
     Raises:
         UsageError: this version was published before with another text.
     """
+    hold_order(conn)
     known = conn.execute(select(t.notice_fact.c.digest).where(t.notice_fact.c.version == version)).scalar_one_or_none()
     if known is not None:
         if known != digest:

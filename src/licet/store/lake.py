@@ -42,7 +42,7 @@ class Lake:
             numbered = fresh.append_column("seq", pa.repeat(pa.scalar(seq, pa.int64()), fresh.num_rows))
             options = dict(self.storage_options) or None
             write_deltalake(self._url(table), numbered.cast(LAKE[table]), mode="append", storage_options=options)
-        return fresh.num_rows
+        return int(fresh.num_rows)
 
     def _fresh(self, table: Table, rows: pa.Table, superseded: Mapping[str, int]) -> pa.Table:
         key = RECORD_KEY[table]

@@ -1,0 +1,185 @@
+"""Build a license's shared tables: eligible, redact, package, for each of its tables; then write the versions down."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from licet.dataset import members, package, redact
+from licet.dataset.eligible import Eligible, eligible
+from licet.model.errors import Refused
+from licet.model.licenses import License
+from licet.model.records import Table
+from licet.model.schemas import LAKE, shared_schema
+from licet.policy.compile import compile_rules
+from licet.policy.decide import Terms
+from licet.policy.notice import Notice, digest
+from licet.store import asof, parties
+from licet.store.database import lease, reading, transaction
+from licet.store.engine import Run, Source, SqlEngine
+from licet.store.facts import last_seq
+from licet.store.house import House
+from licet.store.parcels import Parcel
+from licet.store.shared import CommitFacts, Snapshot, reconcile, version_of
+from licet.store.tables import OPEN
+
+CHANNEL = "third_party"
+"""A license hands data to somebody else."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltTable:
+    """One table as built: its new version, rows that went out, rows that stayed out by reason, and files."""
+
+    table: Table
+    version: int
+    rows: int
+    excluded: dict[str, int]
+    files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that a build goes by, as of one number."""
+
+    license_: License
+    seq: int
+    notice: Notice | None
+    terms: Terms
+    members: pa.Table
+    deletions: pa.Table
+
+    @property
+    def policy_digest(self) -> str:
+        """Name the rules in force; empty where there are none."""
+        return "" if self.notice is None else digest(self.notice)
+
+
+def build(
+    house: House,
+    license_id: str,
+    now: datetime,
+    progress: Progress = lambda _: None,
+    engine: SqlEngine | None = None,
+) -> list[BuiltTable]:
+    """Build every table of a license as of now, and make each its current version; `engine` is the house's own if None.
+
+    Raises:
+        NotFound: no such license.
+        Refused: the license is not active, or now is outside its term.
+        IntegrityError: written rows differ from counted ones; the version before stays current.
+    """
+    with lease(house.database, f"license {license_id}"):
+        progress("facts")
+        with reading(house.database) as conn:
+            facts = _facts(conn, license_id, now)
+        _tidy(house, facts.license_, now)
+        built = []
+        snapshots = []
+        for table in facts.license_.tables:
+            one, snapshot = _build_table(house, engine or house.engine, facts, table, progress)
+            built.append(one)
+            snapshots.append((table, snapshot))
+        _write_down(house, facts, snapshots)
+    return built
+
+
+def _facts(conn: Connection, license_id: str, now: datetime) -> Facts:
+    seq = last_seq(conn)
+    license_, state = asof.license_as_of(conn, license_id, seq)
+    if state != "active":
+        raise Refused(f"license `{license_id}` is {state}", "nothing is built for it until it is active")
+    if not license_.starts <= now < license_.ends:
+        raise Refused(f"license `{license_id}` is outside its term", "grant a license whose term includes today")
+    notice = asof.notice_in_force(conn, seq, now)
+    version = "" if notice is None else notice.version
+    subjects = asof.subjects(conn, seq, license_.purpose, license_.recipient_id, version)
+    return Facts(
+        license_=license_,
+        seq=seq,
+        notice=notice,
+        terms=Terms(purpose=license_.purpose, channel=CHANNEL, recipient_id=license_.recipient_id, at=now),
+        members=members.with_pseudonyms(subjects, asof.license_key(conn, license_id)),
+        deletions=asof.deletions_as_of(conn, seq),
+    )
+
+
+def _tidy(house: House, license_: License, now: datetime) -> None:
+    """Write down versions that a killed build or recall committed, and delete files that no version lists."""
+    with transaction(house.database) as conn:
+        reconcile(conn, house.shared, license_)
+    for table in license_.tables:
+        house.shared.sweep(license_.license_id, table, 0, now)
+
+
+def _build_table(
+    house: House, engine: SqlEngine, facts: Facts, table: Table, progress: Progress
+) -> tuple[BuiltTable, Snapshot]:
+    sources = _sources(house, facts, table)
+    compiled = compile_rules(facts.notice, facts.terms, table)
+    rows = eligible(facts.license_, table, compiled, facts.seq, sources.keys())
+    with engine.run(sources) as run:
+        progress(f"{table}: eligible")
+        count, excluded = _counted(run, rows)
+        buckets = package.buckets_for(count)
+        progress(f"{table}: redact and write")
+        parcels = _written(house, run, facts.license_, rows, buckets) if count else []
+    progress(f"{table}: commit")
+    commit = CommitFacts(
+        as_of_seq=facts.seq, policy_digest=facts.policy_digest, buckets=buckets, cause="build", excluded=excluded
+    )
+    snapshot = package.publish(house.shared, facts.license_, table, parcels, commit, count)
+    one = BuiltTable(table=table, version=snapshot.version, rows=count, excluded=excluded, files=len(parcels))
+    return one, snapshot
+
+
+def _sources(house: House, facts: Facts, table: Table) -> Mapping[str, Source]:
+    fallen = members.fallen(facts.deletions, table)
+    fallen_posts = members.deleted_only(members.fallen(facts.deletions, Table.POSTS), OPEN)
+    sources: dict[str, Source] = {"members": facts.members}
+    if fallen.num_rows:
+        sources["fallen"] = fallen
+    if fallen_posts.num_rows and table is not Table.POSTS:
+        sources["fallen_posts"] = fallen_posts
+    delta = house.lake.open(table)
+    empty = delta is None or not delta.file_uris()
+    sources[str(table)] = LAKE[table].empty_table() if delta is None or empty else delta
+    return sources
+
+
+def _counted(run: Run, rows: Eligible) -> tuple[int, dict[str, int]]:
+    """Count the rows that may go out, and the others by reason."""
+    permitted = 0
+    excluded: dict[str, int] = {}
+    for outcome, n in run.fetch(rows.counts()):
+        reason = rows.reason(int(str(outcome)))
+        if reason is None:
+            permitted += int(str(n))
+        else:
+            excluded[reason] = excluded.get(reason, 0) + int(str(n))
+    return permitted, dict(sorted(excluded.items()))
+
+
+def _written(house: House, run: Run, license_: License, rows: Eligible, buckets: int) -> list[Parcel]:
+    linked = redact.linked(rows, license_)
+    if linked:
+        run.define("linked", linked)
+    return run.write(
+        redact.redacted(rows, license_, buckets),
+        (package.ORDER[rows.table],),
+        house.shared.folder(license_.license_id, rows.table),
+        shared_schema(license_, rows.table),
+    )
+
+
+def _write_down(house: House, facts: Facts, snapshots: list[tuple[Table, Snapshot]]) -> None:
+    """Write the versions down, and only then state that all the license's tables hold nothing withdrawn."""
+    license_id = facts.license_.license_id
+    with transaction(house.database) as conn:
+        for table, snapshot in snapshots:
+            parties.record_version(conn, version_of(license_id, table, snapshot), snapshot.facts.excluded)
+        parties.set_checked_seq(conn, license_id, facts.seq)

@@ -1,0 +1,158 @@
+"""Which members and records of a license have to go, by the facts between two numbers; names become pseudonyms here."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from licet.model.licenses import License
+from licet.model.records import Deletion, Table
+from licet.policy.decide import Subject, Terms
+from licet.policy.notice import Notice
+from licet.policy.residual import withdrawn
+from licet.policy.vocabulary import CHANNELS
+from licet.protocol.pseudonyms import member_secrets, post_pseudonym
+from licet.store import asof
+from licet.store.house import House
+
+NAMED = 50_000
+"""Up to this many members are asked for by name; for more, reading all of them is cheaper."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallen:
+    """What has to go from one shared table, by pseudonym."""
+
+    members: frozenset[str] = frozenset()
+    """Members whose every row goes, whichever of its subjects they are."""
+    posts: frozenset[str] = frozenset()
+    """Of posts, those that were deleted or edited; of interactions, the deleted targets."""
+    pairs: frozenset[tuple[str, str]] = frozenset()
+    """Interactions that were deleted: actor and post."""
+    owners: frozenset[str] = frozenset()
+    """Members in whose bucket rows of their own may have to go."""
+
+    def __bool__(self) -> bool:
+        """Tell whether anything has to go."""
+        return bool(self.members or self.posts or self.pairs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The facts numbered in (after, upto], judged at an instant under a notice."""
+
+    after: int
+    upto: int
+    notice: Notice | None
+    now: datetime
+
+
+def trace(conn: Connection, house: House, license_: License, changes: asof.Changes, span: Span) -> dict[Table, Fallen]:
+    """Give what has to go from each table of a license by the facts of a span."""
+    key = asof.license_key(conn, license_.license_id)
+    leaving = _leaving(conn, license_, changes.member_ids, span)
+    edited = [d for d in changes.deletions if d.superseded]
+    deleted = [d for d in changes.deletions if not d.superseded]
+    # An edited post loses its earlier text, not the interactions with it.
+    targets = _deleted_posts(house, license_.tables, deleted, key)
+    posts = targets | _deleted_posts(house, (), edited, key)
+    found: dict[Table, Fallen] = {}
+    for table in license_.tables:
+        members = frozenset(member_secrets(key, member_id)[0] for member_id in leaving[table])
+        pairs = frozenset(_deleted_pairs(house, table, changes.deletions, key))
+        owners = set(posts.values()) if table is Table.POSTS else {actor for actor, _ in pairs}
+        records = frozenset(posts if table is Table.POSTS else targets)
+        found[table] = Fallen(members=members, posts=records, pairs=pairs, owners=frozenset(owners | members))
+    return found
+
+
+def _leaving(conn: Connection, license_: License, member_ids: frozenset[str], span: Span) -> dict[Table, list[str]]:
+    """Give, for each table, the members whose change takes away a permission they had.
+
+    A member who keeps some of it leaves whole: the next build brings back what is still permitted.
+    """
+    known = _subjects(conn, license_, member_ids, span, span.after)
+    now = _subjects(conn, license_, frozenset(known), span, span.upto)
+    verdicts: dict[tuple[Subject, Subject | None, Table], bool] = {}
+    leaving: dict[Table, list[str]] = {table: [] for table in license_.tables}
+    for member_id, before in known.items():
+        after = now.get(member_id)
+        for table in license_.tables if before != after else ():
+            change = (before, after, table)
+            if change not in verdicts:
+                verdicts[change] = _withdrawn(before, after, license_, span, table)
+            if verdicts[change]:
+                leaving[table].append(member_id)
+    return leaving
+
+
+def _withdrawn(before: Subject, after: Subject | None, license_: License, span: Span, table: Table) -> bool:
+    """Tell whether a change takes a permission away over any channel: a license names none, so each counts."""
+    return any(
+        withdrawn(
+            before,
+            after,
+            Terms(purpose=license_.purpose, channel=channel, recipient_id=license_.recipient_id, at=span.now),
+            span.notice,
+            str(table),
+        )
+        for channel in sorted(CHANNELS)
+    )
+
+
+def _subjects(
+    conn: Connection, license_: License, member_ids: frozenset[str], span: Span, seq: int
+) -> dict[str, Subject]:
+    """Give the named members as decisions saw them at `seq`; whoever was unknown then is not there."""
+    if not member_ids:
+        return {}
+    named = sorted(member_ids) if len(member_ids) <= NAMED else None
+    version = span.notice.version if span.notice else ""
+    rows = asof.subjects(conn, seq, license_.purpose, license_.recipient_id, version, named)
+    return {
+        row.pop("member_id"): Subject(**row)
+        for batch in rows.to_batches(max_chunksize=NAMED)
+        for row in batch.to_pylist()
+        if row["member_id"] in member_ids
+    }
+
+
+def _deleted_posts(house: House, tables: Sequence[Table], deletions: Iterable[Deletion], key: bytes) -> dict[str, str]:
+    """Give the pseudonyms of deleted and edited posts, each with its author's.
+
+    Whoever the lake names as a post's author counts beside the member whom the deletion names.
+    """
+    named = {(d.record_id, str(d.member_id)) for d in deletions if d.table is Table.POSTS}
+    ids = pa.table({"id": pa.array(sorted({post_id for post_id, _ in named}), pa.string())})
+    if named:
+        for table in {Table.POSTS, *tables}:
+            author = "author_id" if table is Table.POSTS else "post_author_id"
+            where = "post_id IN (SELECT id FROM wanted)"
+            named.update(_lake_rows(house, table, f"post_id, {author}", where, ids))
+    found: dict[str, str] = {}
+    for post_id, author_id in named:
+        pseudonym, secret = member_secrets(key, author_id)
+        found[post_pseudonym(secret, post_id)] = pseudonym
+    return found
+
+
+def _deleted_pairs(house: House, table: Table, deletions: Iterable[Deletion], key: bytes) -> Iterable[tuple[str, str]]:
+    """Give the deleted interactions of a table by the pseudonyms of actor and post, as the lake knows them."""
+    ids = sorted({d.record_id for d in deletions if d.table is table})
+    if table is Table.POSTS or not ids:
+        return
+    wanted = pa.table({"id": pa.array(ids, pa.string())})
+    where = "interaction_id IN (SELECT id FROM wanted) OR (actor_id || ' ' || post_id) IN (SELECT id FROM wanted)"
+    for actor_id, post_id, author_id in _lake_rows(house, table, "actor_id, post_id, post_author_id", where, wanted):
+        secret = member_secrets(key, author_id)[1]
+        yield member_secrets(key, actor_id)[0], post_pseudonym(secret, post_id)
+
+
+def _lake_rows(house: House, table: Table, columns: str, where: str, wanted: pa.Table) -> list[tuple[Any, ...]]:
+    with house.engine.session() as session:
+        session.register("wanted", wanted)
+        query = f"SELECT DISTINCT {columns} FROM {house.lake.relation(session, table)} WHERE {where}"
+        return session.sql(query).fetchall()

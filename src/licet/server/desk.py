@@ -1,0 +1,107 @@
+"""What every request can reach: the house, the options, the read barrier, and snapshots kept while they are current."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import Connection
+
+from licet.model.errors import Unavailable
+from licet.model.licenses import License
+from licet.model.records import Table
+from licet.policy.notice import Notice, digest
+from licet.server.barrier import Barrier
+from licet.server.errors import missing
+from licet.store.asof import notice_in_force, notices_as_of
+from licet.store.database import reading
+from licet.store.facts import newest_withdrawal
+from licet.store.house import House
+from licet.store.shared import Snapshot
+
+
+def utc_now() -> datetime:
+    """Give the current instant."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """How a house is served; `secret` (32 bytes) signs file addresses and sign-ins."""
+
+    secret: bytes
+    horizon_s: int = 3600
+    """How long a file address works, in seconds."""
+    wait_s: float = 5
+    """How long a query waits for a recall to finish, in seconds."""
+    development_sign_in: bool = False
+    """Let anybody sign in as any member; only for a loopback address."""
+    public_url: str = ""
+    """The address that recipients use, where a proxy hides it: `https://data.example`."""
+    clock: Callable[[], datetime] = utc_now
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """One served house."""
+
+    house: House
+    options: ServerOptions
+    barrier: Barrier
+    _snapshots: dict[tuple[str, Table], Snapshot] = field(default_factory=dict)
+    _rules: tuple[tuple[int, int], str] = ((-1, -1), "")
+    _notices: tuple[int, tuple[Notice, ...]] = (-1, ())
+
+    def now(self) -> datetime:
+        """Give the instant that the injected clock shows."""
+        return self.options.clock()
+
+    def snapshot(self, license_: License, table: Table) -> Snapshot:
+        """Give a table's current version.
+
+        Raises:
+            WireError: 404, it was never built.
+        """
+        key = (license_.license_id, table)
+        kept = self._snapshots.get(key)
+        if kept is not None and kept.version == self.house.shared.latest_version(*key):
+            return kept
+        fresh = self.house.shared.snapshot(*key)
+        if fresh is None:
+            raise missing(f"table files missing: `{license_.license_id}/{table}` has not been built yet")
+        self._snapshots[key] = fresh
+        return fresh
+
+    def require_current_rules(self, license_: License, snapshot: Snapshot) -> None:
+        """Refuse a version that was built under other rules than those in force.
+
+        Raises:
+            Unavailable: the table awaits a build.
+        """
+        with reading(self.house.database) as conn:
+            current = self._digest_in_force(conn)
+        if not current or current != snapshot.facts.policy_digest:
+            raise Unavailable(
+                f"the rules in force changed after `{license_.license_id}` was built", "try again after its next build"
+            )
+
+    def _digest_in_force(self, conn: Connection) -> str:
+        """Give the digest of the notice in force; kept until a newer withdrawal (each notice is one) or an effect."""
+        seq, now = newest_withdrawal(conn), self.now()
+        if self._notices[0] != seq:
+            self._notices = (seq, tuple(notices_as_of(conn, seq)))
+        key = (seq, sum(notice.effective <= now for notice in self._notices[1]))
+        if self._rules[0] != key:
+            notice = notice_in_force(conn, seq, now)
+            self._rules = (key, digest(notice) if notice else "")
+        return self._rules[1]
+
+
+def desk_of(request: Request) -> Desk:
+    """Give the desk that a request came to."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+AtDesk = Annotated[Desk, Depends(desk_of)]
