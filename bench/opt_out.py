@@ -48,7 +48,24 @@ LICENSE = License(
     ends=datetime(2030, 1, 1, tzinfo=UTC),
     recall_within_hours=48,
 )
-WORDS = "the a of coffee train rain night data music city people light garden river street morning".split()
+WORDS = [
+    "the",
+    "a",
+    "of",
+    "coffee",
+    "train",
+    "rain",
+    "night",
+    "data",
+    "music",
+    "city",
+    "people",
+    "light",
+    "garden",
+    "river",
+    "street",
+    "morning",
+]
 
 
 def main() -> None:
@@ -69,7 +86,7 @@ def main() -> None:
 
 
 def begin(house: House, members: list[str]) -> None:
-    """Publish the notice, grant the license, and record the members."""
+    """Publish the notice, grant the license, and record the members who will leave: no other is looked at."""
     text = (Path(licet.policy.__file__).parent / "notices" / "x-2024-11-15.toml").read_text(encoding="utf-8")
     notice = parse_notice(text, "notice")
     known = (
@@ -81,13 +98,19 @@ def begin(house: House, members: list[str]) -> None:
             protection=Protection.OPEN,
             status=AccountStatus.ACTIVE,
         )
-        for name in members
+        for name in leavers(members)
     )
     with transaction(house.database) as conn:
         facts.publish_notice(conn, notice.version, digest(notice), notice.effective, text, NOW)
         parties.add_recipient(conn, LICENSE.recipient_id, "Acme", NOW)
         facts.grant_license(conn, LICENSE, KEY, NOW)
         facts.record_members(conn, known, NOW)
+
+
+def leavers(members: list[str]) -> list[str]:
+    """Give the members who will opt out: five alone, then up to 10,000 at once, from all over the table."""
+    rest = sorted(members[10:], key=lambda name: hashlib.sha256(name.encode()).digest())
+    return members[:5] + rest[: min(10_000, len(members) // 20)]
 
 
 def share(house: House, members: list[str], buckets: int) -> Snapshot:
@@ -103,7 +126,7 @@ def share(house: House, members: list[str], buckets: int) -> Snapshot:
             for n, share in ((1, 3), (2, 1))
         ]
         words = " || ' ' || ".join(
-            f"words[1 + hash(i, {n}) % {len(WORDS)}] || hash(i, {n}) % 997" for n in range(10, 24)
+            f"words[CAST(1 + hash(i, {n}) % {len(WORDS)} AS BIGINT)] || hash(i, {n}) % 997" for n in range(10, 24)
         )
         session.execute("SET preserve_insertion_order = true")
         reader = session.sql(
@@ -158,8 +181,7 @@ def one_member(house: House, members: list[str], snapshot: Snapshot) -> None:
 
 def many_members(house: House, members: list[str]) -> None:
     """Compare taking out 10,000 members at once with a bare copy of the table."""
-    count = min(10_000, len(members) // 20)
-    chosen = sorted(members[10:], key=lambda name: hashlib.sha256(name.encode()).digest())[:count]
+    chosen = leavers(members)[5:]
     folder = house.shared.folder(LICENSE.license_id, Table.POSTS)
     target = folder.parent / "bare"
     target.mkdir()
@@ -168,7 +190,7 @@ def many_members(house: House, members: list[str]) -> None:
         pq.write_table(pq.ParquetFile(path).read(), target / path.name, compression="zstd")
     bare = time.perf_counter() - begun
     shutil.rmtree(target)
-    report(f"{count:,} members in one batch", opt_out(house, chosen), "bare copy of the table", bare)
+    report(f"{len(chosen):,} members in one batch", opt_out(house, chosen), "bare copy of the table", bare)
 
 
 def report(what: str, ours: float, floor: str, bare: float) -> None:

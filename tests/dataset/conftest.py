@@ -57,7 +57,12 @@ def member(member_id: str, **changes: Any) -> Member:  # noqa: ANN401 # any fiel
 
 def post(post_id: str, author_id: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 # any column of a post
     """Give a public post as the lake keeps it."""
-    row = {"post_id": post_id, "author_id": author_id, "created_at": NOW - timedelta(days=9), "text": f"words {next(_keys)}"}
+    row = {
+        "post_id": post_id,
+        "author_id": author_id,
+        "created_at": NOW - timedelta(days=9),
+        "text": f"words {next(_keys)}",
+    }
     return {**row, "lang": "en", "in_reply_to": "", "quote_of": "", "visibility": "public", "platform": "x", **changes}
 
 

@@ -43,11 +43,15 @@ def test_tables_are_listed(profile) -> None:
     ]
 
 
-def test_version_and_metadata_are_given(scene, profile) -> None:
+def test_the_version_counts_up(scene, profile) -> None:
     assert delta_sharing.get_table_version(f"{profile}#acme-2025.licensed.posts") == 0
     scene.commit({0: 1})
     assert delta_sharing.get_table_version(f"{profile}#acme-2025.licensed.posts") == 1
-    metadata = delta_sharing.get_table_metadata(f"{profile}#acme-2025.licensed.posts", use_delta_format=False)
+
+
+@pytest.mark.parametrize("options", [{}, {"use_delta_format": False}])
+def test_metadata_is_given(profile, options) -> None:
+    metadata = delta_sharing.get_table_metadata(f"{profile}#acme-2025.licensed.posts", **options)
     assert [field["name"] for field in json.loads(metadata.schema_string)["fields"]][:2] == ["post_id", "author_id"]
 
 

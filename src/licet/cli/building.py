@@ -48,7 +48,7 @@ def run() -> None:
     """
     house = configuration().open()
     removed = catch_up(house, now())
-    emit({"versions": removed}, [f"{removed} new versions" if removed else "nothing withdrawn was shared"])
+    emit({"rows": removed}, [f"{removed:,} rows taken out" if removed else "nothing withdrawn was shared"])
 
 
 @recall.command()

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from licet.ingest.tabular import read_table
 from licet.ingest.write import ingest
 from licet.model.errors import Unavailable, UsageError
 from licet.model.licenses import COLUMNS, License, LicenseId, RecipientId
-from licet.model.records import Table
+from licet.model.records import Table, Visibility
+from licet.policy.decide import RecordFacts, Subject, Terms, decide
 from licet.policy.notice import digest
 from licet.protocol.pseudonyms import member_secrets
 from licet.store import asof, facts, parties
@@ -67,6 +69,8 @@ class Demo:
     port: int
     members: tuple[str, ...] = ()
     chosen: str = ""
+    links: tuple[str, ...] = ()
+    """File URLs handed out before the opt-out."""
 
     @property
     def address(self) -> str:
@@ -157,10 +161,46 @@ class Demo:
         pseudonyms = {member_secrets(self.house_key(), m)[0]: m for m in self.known_members()}
         busiest = frame["author_id"].value_counts().index[0]
         self.chosen = pseudonyms[busiest]
+        self.links = tuple(self.file_urls())
         count = int((frame["author_id"] == busiest).sum())
         return (
             f"{len(frame):,} posts by {frame['author_id'].nunique():,} members; the busiest one wrote {count:,} of them"
         )
+
+    def file_urls(self) -> Iterator[str]:
+        """Give the file URLs of the posts as the server offers them now."""
+        token = json.loads(self.profile.read_text("utf-8"))["bearerToken"]
+        url = f"{self.address}/delta-sharing/shares/{LICENSE}/schemas/licensed/tables/posts/query"
+        request = urllib.request.Request(url, b"{}", {"Authorization": f"Bearer {token}"}, method="POST")  # noqa: S310 # our own server
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 # our own server
+            lines = [json.loads(line) for line in answer]
+        yield from (line["file"]["url"] for line in lines if "file" in line)
+
+    def old_links(self) -> str:
+        """Try the file URLs handed out before: those whose file held the member are refused."""
+        refused = sum(self.is_gone(url) for url in self.links)
+        if not refused:
+            raise Unavailable("every file URL from before still works", "this is a defect: please report it")
+        return f"{refused} of {len(self.links)} file URLs handed out before now answer 410 Gone"
+
+    def is_gone(self, url: str) -> bool:
+        """Tell whether a file URL is refused for good."""
+        try:
+            with urllib.request.urlopen(url, timeout=30):  # noqa: S310 # our own server
+                return False
+        except urllib.error.HTTPError as error:
+            return error.code == HTTPStatus.GONE
+
+    def reason(self) -> str:
+        """Ask why that member's posts are out now."""
+        with reading(self.house.database) as conn:
+            seq = facts.last_seq(conn)
+            notice = asof.notice_in_force(conn, seq, now())
+            rows = asof.subjects(conn, seq, PURPOSE, "acme", NOTICE, [self.chosen]).to_pylist()
+        subject = Subject(**{name: value for name, value in rows[0].items() if name != "member_id"})
+        record = RecordFacts(table=Table.POSTS, visibility=Visibility.PUBLIC, created_at=now(), deleted=False)
+        terms = Terms(purpose=PURPOSE, channel="third_party", recipient_id="acme", at=now())
+        return f"rule `{decide([subject], record, terms, notice).reason}` of notice {NOTICE} decided"
 
     def known_members(self) -> list[str]:
         """Give the ids of all members."""
@@ -257,6 +297,8 @@ def demo(members: int, posts: int, seed: int, data: Path | None, keep: bool) -> 
             teller.step("The recipient reads it with the official Delta Sharing client", it.first_read)
             teller.step("That member opts out", it.opt_out)
             teller.step("The recipient reads again", it.second_read)
+            teller.step("The recipient tries the links it was given before", it.old_links)
+            teller.step("Why are that member's posts out?", it.reason)
             _what_next(it, keep=keep)
             if keep:
                 with contextlib.suppress(KeyboardInterrupt):
