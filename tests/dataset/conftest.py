@@ -150,16 +150,17 @@ def listed(rows: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, str], ...]]:
 @pytest.fixture
 def scene(house: House) -> Scene:
     """An empty house with the ready-made opt-out notice and a license of posts and likes."""
-    return _opened(house)
+    return opened(house)
 
 
 @pytest.fixture
 def any_scene(any_house: House) -> Scene:
     """The same, once on SQLite and once on PostgreSQL."""
-    return _opened(any_house)
+    return opened(any_house)
 
 
-def _opened(house: House) -> Scene:
+def opened(house: House) -> Scene:
+    """Publish the notice and grant the license in a house."""
     made = Scene(house)
     made.notice()
     made.license()

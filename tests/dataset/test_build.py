@@ -4,15 +4,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.dataset.conftest import LICENSE, NOW, Scene, like, member, post
 
 from licet.dataset.build import build
 from licet.model.errors import NotFound, Refused
+from licet.model.licenses import LicenseId, RecipientId
 from licet.model.members import AgeBand, Choice
 from licet.model.records import Table
 from licet.store import parties
 from licet.store.database import reading, transaction
 from licet.store.facts import change_license
-from tests.dataset.conftest import LICENSE, NOW, Scene, like, member, post
 
 
 def test_permitted_rows_go_out_and_every_other_row_is_counted_by_its_reason(any_scene: Scene) -> None:
@@ -64,7 +65,7 @@ def test_links_stay_only_where_their_target_is_in_the_set(scene: Scene) -> None:
 
 def test_two_licenses_pseudonyms_do_not_join(scene: Scene) -> None:
     """The same members and posts have no id in common in two recipients' tables."""
-    other = scene.license(replace(LICENSE, license_id="l2", recipient_id="other"))
+    other = scene.license(replace(LICENSE, license_id=LicenseId("l2"), recipient_id=RecipientId("other")))
     scene.members(member("x:a"), member("x:b"))
     scene.ingest(Table.POSTS, post("x:1", "x:a"), post("x:2", "x:b"))
     scene.ingest(Table.LIKES, like("x:a", "x:2", "x:b"))
@@ -90,7 +91,7 @@ def test_a_like_and_the_post_it_likes_join_within_a_license(scene: Scene) -> Non
 
 def test_only_the_licensed_columns_languages_and_dates_go_out(scene: Scene) -> None:
     """The first instant is inside, the last is outside, and keys are always there."""
-    narrow = replace(LICENSE, license_id="l2", columns=("text",), langs=("en", "de"), tables=(Table.POSTS,))
+    narrow = replace(LICENSE, license_id=LicenseId("l2"), columns=("text",), langs=("en", "de"), tables=(Table.POSTS,))
     scene.license(narrow)
     scene.members(member("x:a"))
     tick = timedelta(microseconds=1)
@@ -168,9 +169,9 @@ def test_the_version_and_the_number_it_was_checked_at_are_written_down(any_scene
         assert [each.rows for each, _ in parties.versions(conn, "l1", Table.LIKES)] == [0]
 
 
-def test_without_a_notice_nothing_goes_out(house: object, scene: Scene) -> None:
+def test_without_a_notice_nothing_goes_out(scene: Scene) -> None:
     """Before a notice takes effect every row stays, and the reason says so."""
-    late = replace(LICENSE, license_id="l2", starts=NOW - timedelta(days=400))
+    late = replace(LICENSE, license_id=LicenseId("l2"), starts=NOW - timedelta(days=400))
     scene.license(late)
     scene.members(member("x:a"))
     scene.ingest(Table.POSTS, post("x:1", "x:a"))

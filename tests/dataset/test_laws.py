@@ -8,9 +8,10 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.dataset.conftest import LICENSE, NOTICE, NOW, Scene, like, listed, member, post
 
 from licet.dataset.members import with_pseudonyms
-from licet.model.licenses import License
+from licet.model.licenses import License, LicenseId
 from licet.model.members import AccountStatus, AgeBand, Choice, Member, Protection
 from licet.model.records import INTERACTIONS, Table, Visibility
 from licet.policy.decide import Decision, RecordFacts, Subject, Terms, decide
@@ -19,7 +20,6 @@ from licet.protocol.pseudonyms import bucket_of, member_secrets, post_pseudonym
 from licet.store import asof
 from licet.store.database import reading
 from licet.store.house import open_house
-from tests.dataset.conftest import LICENSE, NOTICE, NOW, Scene, like, listed, member, post
 
 IDS = tuple(f"x:m{n}" for n in range(6))
 NOBODY = "x:nobody"
@@ -196,7 +196,7 @@ def test_one_more_opt_out_never_lets_more_out(world: World, who: str) -> None:
 
 def test_every_kind_of_interaction_is_built_alike(scene: Scene) -> None:
     """Likes, bookmarks and reposts of the same two members go out alike."""
-    license_ = scene.license(replace(LICENSE, license_id="l2", tables=INTERACTIONS))
+    license_ = scene.license(replace(LICENSE, license_id=LicenseId("l2"), tables=INTERACTIONS))
     scene.members(member("x:a"), member("x:b"))
     for table in INTERACTIONS:
         scene.ingest(table, like("x:a", "x:1", "x:b"), like("x:a", "x:2", NOBODY))

@@ -2,12 +2,12 @@
 
 import pytest
 from pyarrow import parquet as pq
+from tests.dataset.conftest import Scene, like, member, post
 
 from licet.dataset import package
 from licet.model.members import Choice
 from licet.model.records import Table
 from licet.protocol.pseudonyms import bucket_of
-from tests.dataset.conftest import Scene, like, member, post
 
 
 def _settled(scene: Scene) -> None:

@@ -2,10 +2,10 @@
 
 import duckdb
 import pytest
+from tests.dataset.conftest import Scene, member, post
 
 from licet.dataset.redact import MENTION
 from licet.model.records import Table
-from tests.dataset.conftest import Scene, member, post
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_a_file_is_held_back_while_a_withdrawal_is_pending(scene, file) -> None:
 
 def test_a_large_file_arrives_whole(scene, recipient) -> None:
     """More than one chunk leaves the server."""
-    scene.commit({0: 400_000})
+    scene.commit({0: 900_000})
     line = json.loads(recipient.post(QUERY, json={}).text.splitlines()[-1])["file"]
     assert line["size"] > 2 << 20
     answer = httpx.get(line["url"], timeout=60)

@@ -17,9 +17,10 @@ def build_command(license_id: str) -> None:
 
     Example: licet build acme_1a2b3c
     """
+    told = configuration()
     with progress(f"building {license_id}") as step:
-        built = build(configuration().open(), license_id, now(), progress=step)
-    if configuration().json:
+        built = build(told.open(), license_id, now(), lambda _: step(1), told.build_engine())
+    if told.json:
         emit({"license": license_id, "tables": [_facts(table) for table in built]})
         return
     rows = [(str(table.table), table.version, "shared", table.rows) for table in built]

@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from licet.model.errors import UsageError
+from licet.store.engine import SqlEngine
 from licet.store.house import House, open_house
+from licet.store.spark import SparkEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +20,17 @@ class Configuration:
     database_url: str
     lake_url: str
     memory_limit: str
+    spark: str
+    """A Spark master's URL; empty means that builds run in DuckDB on this machine."""
     json: bool
 
     def open(self) -> House:
         """Open the house; its database is migrated if need be."""
         return open_house(self.home, self.database_url, self.lake_url, self.memory_limit)
+
+    def build_engine(self) -> SqlEngine | None:
+        """Give the engine that builds run on; None means the house's own."""
+        return SparkEngine(master=self.spark) if self.spark else None
 
 
 def configuration() -> Configuration:

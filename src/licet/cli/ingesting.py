@@ -13,11 +13,11 @@ from licet.cli.terminal import LicetGroup, emit, progress, read_text
 from licet.ingest.jetstream import read_feed, read_lines
 from licet.ingest.jetstream_live import follow
 from licet.ingest.mapping import parse_mapping
+from licet.ingest.marks import Mark
 from licet.ingest.tabular import read_table
-from licet.ingest.write import IngestReport, ingest
+from licet.ingest.write import IngestReport, ingest, resume_from
 from licet.model.errors import UsageError
-from licet.store import facts
-from licet.store.database import reading
+from licet.model.records import Ingested
 
 JETSTREAM = "wss://jetstream2.us-east.bsky.network/subscribe"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -74,16 +74,14 @@ def jetstream(path: str, lasting: str, url: str) -> None:
 
 def _live(url: str, lasting: str) -> Iterator[tuple[int, str]]:
     end = time.monotonic() + duration(lasting).total_seconds() if lasting else float("inf")
-    house = configuration().open()
-    with reading(house.database) as conn:
-        cursor = facts.load_cursor(conn, f"jetstream:{url}")
-    return follow(url, int(cursor) if cursor else None, lambda: time.monotonic() >= end)
+    cursor = resume_from(configuration().open().database, f"jetstream:{url}")
+    return follow(url, cursor, lambda: time.monotonic() >= end)
 
 
-def _write(source: str, records: Iterable[object], label: str) -> None:
+def _write(source: str, records: Iterable[Ingested | Mark], label: str) -> None:
     house = configuration().open()
     with progress(label) as step:
-        report = ingest(house.database, house.lake, source, records, progress=step)  # type: ignore[arg-type] # adapters yield what ingest takes
+        report = ingest(house.database, house.lake, source, records, progress=step)
     emit(_facts(report), _lines(report))
 
 

@@ -30,15 +30,20 @@ SECTIONS = {
     "--lake", envvar="LICET_LAKE", default="", help="Lake folder or object store URL; in the home by default."
 )
 @click.option("--memory-limit", envvar="LICET_MEMORY_LIMIT", default="1GB", show_default=True)
+@click.option("--spark", envvar="LICET_SPARK", default="", help="Spark master to build on, such as local[2] or yarn.")
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 @click.version_option(package_name="licet")
 @click.pass_context
-def main(ctx: click.Context, home: Path, database: str, lake: str, memory_limit: str, as_json: bool) -> None:  # noqa: FBT001 # click passes options so
+def main(
+    ctx: click.Context, home: Path, database: str, lake: str, memory_limit: str, spark: str, as_json: bool
+) -> None:  # noqa: FBT001 # click passes options so
     """License a social platform's data for AI training so that permission is real.
 
     Example: licet demo
     """
-    ctx.obj = Configuration(home=home, database_url=database, lake_url=lake, memory_limit=memory_limit, json=as_json)
+    ctx.obj = Configuration(
+        home=home, database_url=database, lake_url=lake, memory_limit=memory_limit, spark=spark, json=as_json
+    )
 
 
 for _command in (demo, notice, ingest_group, recipient, license_group, build_command, serve, recall, member, why):

@@ -54,7 +54,7 @@ def show_member(member_id: str, purpose: str) -> None:
 
 @member.command()
 @click.argument("member_id")
-@click.argument("choice", type=click.Choice(list(Choice)))
+@click.argument("choice", type=click.Choice([str(choice) for choice in Choice]))
 @click.option("--purpose", default="third_party_training", show_default=True)
 @click.option("--recipient", default="", help="Only for this recipient.")
 def choose(member_id: str, choice: str, purpose: str, recipient: str) -> None:
@@ -76,7 +76,7 @@ def choose(member_id: str, choice: str, purpose: str, recipient: str) -> None:
 @click.option("--at", type=Moment(), default=None, help="As it was at this time; now by default.")
 @click.option(
     "--table",
-    type=click.Choice(list(Table)),
+    type=click.Choice([str(table) for table in Table]),
     default="posts",
     help="The record's table; an interaction is named `ACTOR POST`.",
 )

@@ -4,7 +4,7 @@ import click
 
 from licet.cli.configuration import configuration, now
 from licet.recall.worker import Worker
-from licet.server.app import ServerOptions
+from licet.server.desk import ServerOptions
 from licet.server.serve import serve as run_server
 from licet.store.database import transaction
 from licet.store.house import House

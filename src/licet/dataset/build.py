@@ -28,6 +28,9 @@ from licet.store.tables import OPEN
 CHANNEL = "third_party"
 """A license hands data to somebody else."""
 
+ANY_AGE = float("-inf")
+"""Under the lease nobody else writes, so a file that no version lists is an orphan, whatever a clock says."""
+
 Progress = Callable[[str], None]
 
 
@@ -113,7 +116,7 @@ def _tidy(house: House, license_: License, now: datetime) -> None:
     with transaction(house.database) as conn:
         reconcile(conn, house.shared, license_)
     for table in license_.tables:
-        house.shared.sweep(license_.license_id, table, 0, now)
+        house.shared.sweep(license_.license_id, table, ANY_AGE, now)
 
 
 def _build_table(

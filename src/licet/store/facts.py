@@ -14,9 +14,12 @@ from sqlalchemy import Connection, Table, func, insert, select, tuple_, update
 
 from licet.model.errors import UsageError
 from licet.model.licenses import License
-from licet.model.members import AccountChange, Member, NoticeShown, SettingChange
+from licet.model.members import AccountChange, Choice, Member, NoticeShown, SettingChange
 from licet.model.records import Deletion, Skipped
 from licet.store import tables as t
+
+PLATFORM = "platform"
+"""The source of a setting that was ingested."""
 
 CHUNK = 400
 """Keys asked for in one statement, below every database's limit on parameters."""
@@ -100,13 +103,33 @@ def _current_members(conn: Connection, member_ids: Sequence[str]) -> list[dict[s
 
 
 def record_settings(conn: Connection, changes: Sequence[SettingChange], at: datetime) -> int:
-    """Record members' own choices in the order given; return the newest number taken, 0 for none."""
+    """Record members' own choices in the order given; return the newest number taken, 0 for none.
+
+    What a platform reports is no fact if it stands already, and its allow never replaces what the member chose here.
+    """
+    hold_order(conn)
     latest = {(s.member_id, s.purpose, s.recipient_id): s for s in changes}
+    for key, (choice, source) in _standing(conn, [key for key, s in latest.items() if s.source == PLATFORM]).items():
+        reported = latest[key].choice
+        if reported == choice or (reported == Choice.ALLOW and source != PLATFORM):
+            del latest[key]
     rows = [asdict(change) | {"choice": str(change.choice), "at_us": micros(at)} for change in latest.values()]
     if not rows:
         return 0
-    withdraws = any(row["choice"] == "deny" for row in rows)
+    withdraws = any(row["choice"] == Choice.DENY for row in rows)
     return _append(conn, t.setting_fact, "setting", rows, at, withdraws=withdraws)
+
+
+def _standing(conn: Connection, keys: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], tuple[str, str]]:
+    c = t.setting_fact.c
+    name = tuple_(c.member_id, c.purpose, c.recipient_id)
+    standing: dict[tuple[str, str, str], tuple[str, str]] = {}
+    for start in range(0, len(keys), CHUNK):
+        some = keys[start : start + CHUNK]
+        query = select(c.member_id, c.purpose, c.recipient_id, c.choice, c.source)
+        for row in conn.execute(query.where(name.in_(some), c.until_seq == t.OPEN)):
+            standing[row.member_id, row.purpose, row.recipient_id] = (row.choice, row.source)
+    return standing
 
 
 _STATE_KEYS: dict[str, tuple[str, ...]] = {

@@ -16,11 +16,11 @@ from licet.store.engine import LocalEngine, parquet
 
 RECORD_KEY: dict[Table, tuple[str, ...]] = {
     Table.POSTS: ("post_id",),
-    Table.LIKES: ("actor_id", "post_id"),
-    Table.BOOKMARKS: ("actor_id", "post_id"),
-    Table.REPOSTS: ("actor_id", "post_id"),
+    Table.LIKES: ("actor_id", "post_id", "interaction_id"),
+    Table.BOOKMARKS: ("actor_id", "post_id", "interaction_id"),
+    Table.REPOSTS: ("actor_id", "post_id", "interaction_id"),
 }
-"""What makes two rows the same record."""
+"""What makes two rows the same record; whoever takes a like back and likes again makes another record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Lake:
             {"record_id": pa.array(superseded, pa.string()), "at": pa.array(superseded.values(), pa.int64())}
         )
         numbered = rows.append_column("n", pa.array(range(rows.num_rows), pa.int64()))
-        same = " AND ".join(f"old.{name} = b.{name}" for name in key)
+        same = " AND ".join(f"old.{name} IS NOT DISTINCT FROM b.{name}" for name in key)
         last = f"SELECT max(n) AS n FROM batch GROUP BY {', '.join(key)}"
         with self.engine.session() as session:
             session.register("batch", numbered)

@@ -1,0 +1,120 @@
+"""The cluster engine: the same SQL text on Spark. Driver and executors must see the lake and the shared folder.
+
+Spark reads Parquet and sorts; every task then writes its buckets with `store.parcels`, so no Delta jar is needed and
+a file is the same as one written on one machine. Needs the extra `spark`, and Java.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import sqlglot
+
+from licet.model.errors import UsageError
+from licet.store.engine import Source
+from licet.store.parcels import Parcel, write_parcels
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_PARCEL = "name string, size long, rows long"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkEngine:
+    """A Spark master (`local[2]`, `spark://host:7077`, `yarn`) and Spark's own options."""
+
+    master: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def run(self, sources: Mapping[str, Source]) -> Iterator["SparkRun"]:
+        """Open a session in which each source is a table under its name; the application itself stays up.
+
+        Raises:
+            UsageError: PySpark is not installed.
+        """
+        # A session of its own keeps two builds' tables apart.
+        spark = _application(self.master, self.options).newSession()
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+        for name, source in sources.items():
+            frame = spark.createDataFrame(source) if isinstance(source, pa.Table) else _parquet(spark, source)
+            frame.createOrReplaceTempView(name)
+        run = SparkRun(spark=spark)
+        try:
+            yield run
+        finally:
+            for name in (*sources, *run.defined):
+                spark.catalog.dropTempView(name)
+
+    def stop(self) -> None:
+        """Stop the Spark application, if this process runs one."""
+        _spark_session().builder.master(self.master).getOrCreate().stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkRun:
+    """One Spark session over named sources."""
+
+    spark: "SparkSession"
+    defined: list[str] = field(default_factory=list)
+
+    def define(self, name: str, query: str) -> None:
+        """Keep a query under a name; Spark computes it where it is used."""
+        self.spark.sql(spark_sql(query)).createOrReplaceTempView(name)
+        self.defined.append(name)
+
+    def fetch(self, query: str) -> list[tuple[object, ...]]:
+        """Give the few rows of a query."""
+        return [tuple(row) for row in self.spark.sql(spark_sql(query)).collect()]
+
+    def write(self, query: str, order: Sequence[str], folder: Path, schema: pa.Schema) -> list[Parcel]:
+        """Bring each bucket's rows to one task, sort there, and write one file a bucket.
+
+        A task that Spark runs twice leaves a file that nobody lists; the next build deletes it.
+        """
+
+        def write_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for parcel in write_parcels(batches, folder, schema):
+                row = {"name": [parcel.name], "size": [parcel.size], "rows": [parcel.rows]}
+                yield pa.RecordBatch.from_pydict(row)
+
+        sorted_rows = self.spark.sql(spark_sql(query)).repartition("bucket").sortWithinPartitions("bucket", *order)
+        written = sorted_rows.mapInArrow(write_partition, _PARCEL).collect()
+        return [Parcel(name=row["name"], size=row["size"], rows=row["rows"]) for row in written]
+
+
+def spark_sql(query: str) -> str:
+    """Give a query, written in DuckDB's dialect, as Spark reads it.
+
+    Raises:
+        UsageError: the query is outside the core that both share.
+    """
+    try:
+        (text,) = sqlglot.transpile(query, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
+    except sqlglot.errors.SqlglotError as error:
+        raise UsageError("a query does not fit Spark", "keep to the SQL that DuckDB and Spark share") from error
+    return text
+
+
+def _spark_session() -> Any:  # noqa: ANN401 # PySpark's types are there only with the extra
+    try:
+        from pyspark.sql import SparkSession as Found  # noqa: PLC0415 # an extra: imported only when asked for
+    except ImportError as error:
+        raise UsageError("PySpark is not installed", "install `licet[spark]`") from error
+    return Found
+
+
+def _application(master: str, options: Mapping[str, str]) -> "SparkSession":
+    builder = _spark_session().builder.appName("licet").master(master).config("spark.ui.enabled", "false")
+    for key, value in options.items():
+        builder = builder.config(key, value)
+    application: SparkSession = builder.getOrCreate()
+    return application
+
+
+def _parquet(spark: "SparkSession", source: Any) -> Any:  # noqa: ANN401 # PySpark's types are there only with the extra
+    return spark.read.parquet(*source.file_uris())
