@@ -4,8 +4,8 @@
 
 The floor copies the delivered columns of the permitted rows from Parquet to Parquet with the same engine. Each part
 runs in a process of its own under a memory limit of 1 GB, and prints CPU seconds (user and system, all threads,
-without imports) and its peak resident memory. Generated posts: about 120 characters, a Zipf-like choice of authors among posts / 10
-members, of whom 4 in 10 opted out.
+without imports) and its peak resident memory. Generated posts: about 120 characters, a Zipf-like choice of authors
+among posts / 10 members, of whom 4 in 10 opted out.
 """
 
 import itertools

@@ -23,9 +23,13 @@ def build_command(license_id: str) -> None:
     if told.json:
         emit({"license": license_id, "tables": [_facts(table) for table in built]})
         return
-    rows = [(str(table.table), table.version, "shared", table.rows) for table in built]
+    rows = []
     for table in built:
-        rows += [("", table.version, f"left out: {reason}", count) for reason, count in sorted(table.excluded.items())]
+        name = str(table.table)
+        rows.append((name, table.version, "shared", table.rows))
+        rows += [
+            (name, table.version, f"left out: {reason}", count) for reason, count in sorted(table.excluded.items())
+        ]
     show(f"license {license_id}", ("table", "version", "what", "rows"), rows)
 
 

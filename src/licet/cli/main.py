@@ -1,6 +1,7 @@
 """The `licet` command."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,15 +35,18 @@ SECTIONS = {
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 @click.version_option(package_name="licet")
 @click.pass_context
-def main(
-    ctx: click.Context, home: Path, database: str, lake: str, memory_limit: str, spark: str, as_json: bool
-) -> None:  # noqa: FBT001 # click passes options so
+def main(ctx: click.Context, **options: Any) -> None:  # noqa: ANN401 # click hands every option over by name
     """License a social platform's data for AI training so that permission is real.
 
     Example: licet demo
     """
     ctx.obj = Configuration(
-        home=home, database_url=database, lake_url=lake, memory_limit=memory_limit, spark=spark, json=as_json
+        home=options["home"],
+        database_url=options["database"],
+        lake_url=options["lake"],
+        memory_limit=options["memory_limit"],
+        spark=options["spark"],
+        json=options["as_json"],
     )
 
 

@@ -5,6 +5,9 @@ a file is the same as one written on one machine. Needs the extra `spark`, and J
 """
 
 import contextlib
+import sys
+import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,8 +112,13 @@ def _spark_session() -> Any:  # noqa: ANN401 # PySpark's types are there only wi
 
 
 def _application(master: str, options: Mapping[str, str]) -> "SparkSession":
+    if master.startswith("local"):
+        # Spark's workers would otherwise take the first python3 of the PATH, which need not have our libraries.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = _spark_session().builder.appName("licet").master(master).config("spark.ui.enabled", "false")
-    for key, value in options.items():
+    # On this machine the workers are this Python; on a cluster the options name one that has licet installed.
+    own = {"spark.pyspark.python": sys.executable} if master.startswith("local") else {}
+    for key, value in (own | dict(options)).items():
         builder = builder.config(key, value)
     application: SparkSession = builder.getOrCreate()
     return application
