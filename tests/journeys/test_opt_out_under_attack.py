@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,8 +34,6 @@ MEMBERS = 2400
 LEAVING = 2000
 LEAVERS = 6
 READERS = 2
-LONGEST_S = 20.0
-"""After this long no further member opts out; those who did are enough to judge by."""
 
 
 @dataclass
@@ -66,8 +63,7 @@ def test_no_read_begun_after_an_acknowledged_opt_out_returns_the_member(tmp_path
         assert server.stdout is not None
         address = f"http://127.0.0.1:{server.stdout.readline().strip()}"
         names = [f"x:{n}" for n in range(LEAVING)]
-        deadline = time.monotonic() + LONGEST_S
-        leavers = [_thread(ledger, _leave, address, names[n::LEAVERS], deadline) for n in range(LEAVERS)]
+        leavers = [_thread(ledger, _leave, address, names[n::LEAVERS]) for n in range(LEAVERS)]
         readers = [_thread(ledger, _read_on, address, token) for _ in range(READERS)]
         kills = _torment(tmp_path, database_url, leavers, dice)
         with _second("work", tmp_path, database_url):
@@ -79,7 +75,7 @@ def test_no_read_begun_after_an_acknowledged_opt_out_returns_the_member(tmp_path
     assert ledger.errors == []
     assert ledger.seen_after == []
     assert kills > 3
-    assert len(ledger.out) > LEAVING // 10
+    assert len(ledger.out) == LEAVING
     assert ledger.answers > 3
     assert ledger.files > 3
     _settled(world, ledger)
@@ -118,12 +114,10 @@ def _thread(ledger: Ledger, act: Callable[..., None], *args: object) -> threadin
     return thread
 
 
-def _leave(ledger: Ledger, address: str, names: list[str], deadline: float) -> None:
+def _leave(ledger: Ledger, address: str, names: list[str]) -> None:
     """Opt members out one after another, and note each once the answer is there."""
     with httpx.Client(base_url=address, timeout=60, verify=False) as client:  # noqa: S501 # plain HTTP on this machine
         for name in names:
-            if time.monotonic() > deadline:
-                return
             client.post("/sign-in", json={"member_id": name}).raise_for_status()
             client.put(f"/settings/{PURPOSE}", json={"choice": "deny"}).raise_for_status()
             with ledger.lock:

@@ -12,7 +12,9 @@ def test_every_error_of_ours_descends_from_one_root() -> None:
 
 
 def test_an_error_is_one_line_with_its_remedy() -> None:
-    assert str(errors.Refused("the license has ended", "ask for a new one")) == "the license has ended; ask for a new one"
+    assert (
+        str(errors.Refused("the license has ended", "ask for a new one")) == "the license has ended; ask for a new one"
+    )
     assert str(errors.Refused("the license has ended")) == "the license has ended"
 
 

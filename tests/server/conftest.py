@@ -124,7 +124,9 @@ class Scene:
 def _write(folder: pathlib.Path, license_: License, table: Table, bucket: int, count: int) -> DataFile:
     schema = shared_schema(license_, table)
     columns = {
-        name: [NOW] * count if pa.types.is_timestamp(schema.field(name).type) else [f"{name}-{bucket}-{n}" for n in range(count)]
+        name: [NOW] * count
+        if pa.types.is_timestamp(schema.field(name).type)
+        else [f"{name}-{bucket}-{n}" for n in range(count)]
         for name in schema.names
     }
     name = file_name(bucket)

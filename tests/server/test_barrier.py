@@ -1,6 +1,7 @@
 """No answer begun after a withdrawal comes from a version that may still hold it."""
 
 import concurrent.futures
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -57,15 +58,13 @@ def test_the_older_version_is_never_given_while_many_withdraw(scene, serving) ->
         finally:
             done.set()
             thread.join()
-    log = {v: s for v, s in _versions(scene)}
+    log = dict(_versions(scene))
     assert all(log[version] >= before for before, version in seen)
     assert len({version for _, version in seen}) > 1
 
 
 def _versions(scene) -> list[tuple[int, int]]:
     """Give each version's as_of_seq from the Delta log itself."""
-    import json
-
     folder = scene.house.shared.folder("acme-2025", "posts") / "_delta_log"
     found = []
     for path in folder.glob("*.json"):

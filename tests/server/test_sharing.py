@@ -68,7 +68,13 @@ def test_share_schema_and_tables_are_found_without_regard_to_case(recipient) -> 
     assert recipient.get("/shares/Acme-2025/schemas").json() == {"items": [{"name": "licensed", "share": "acme-2025"}]}
     tables = recipient.get("/shares/acme-2025/schemas/LICENSED/tables").json()["items"]
     assert [table["name"] for table in tables] == ["likes", "posts"]
-    assert recipient.get(POSTS.upper().replace("SHARES", "shares").replace("/SCHEMAS/", "/schemas/").replace("/TABLES/", "/tables/") + "/version").status_code == 200
+    assert (
+        recipient.get(
+            POSTS.upper().replace("SHARES", "shares").replace("/SCHEMAS/", "/schemas/").replace("/TABLES/", "/tables/")
+            + "/version"
+        ).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +96,9 @@ def test_another_recipients_share_does_not_exist(recipient, another_license) -> 
     """Refusals do not tell a foreign share from none at all."""
     assert [item["name"] for item in recipient.get("/shares").json()["items"]] == ["acme-2025"]
     foreign, none = POSTS.replace("acme-2025", another_license.license_id), POSTS.replace("acme-2025", "none")
-    words = [refused(recipient.post(f"{path}/query", json={}), 404, "RESOURCE_DOES_NOT_EXIST") for path in (foreign, none)]
+    words = [
+        refused(recipient.post(f"{path}/query", json={}), 404, "RESOURCE_DOES_NOT_EXIST") for path in (foreign, none)
+    ]
     assert words[0].replace(another_license.license_id, "none") == words[1]
 
 
@@ -172,7 +180,9 @@ def test_file_ids_follow_the_scheme_asked_for(recipient) -> None:
         assert answer.headers["fileidhash"] == scheme.lower()
         assert len(lines(answer)[2]["file"]["id"]) == digits
     answer = recipient.post(POSTS + "/query", json={}, headers={"fileidhash": "sha1"})
-    assert refused(answer, 400, "INVALID_PARAMETER_VALUE") == "Unsupported fileidhash: 'sha1'. Supported: parquet, delta"
+    assert (
+        refused(answer, 400, "INVALID_PARAMETER_VALUE") == "Unsupported fileidhash: 'sha1'. Supported: parquet, delta"
+    )
 
 
 NO_HISTORY = (

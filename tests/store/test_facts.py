@@ -31,7 +31,7 @@ from licet.store.database import reading, transaction
 from licet.store.house import House
 
 PURPOSE = "third_party_training"
-WRITERS, EACH, BATCH = 4, 130, 4
+WRITERS, EACH, BATCH = 4, 26, 20
 
 
 def member(name: str, **known: str) -> Member:
@@ -108,9 +108,13 @@ def follow(engine: Engine, done: threading.Event) -> list[int]:
 
 
 def test_a_transaction_that_fails_takes_no_number(any_house: House, now: datetime) -> None:
-    with pytest.raises(ZeroDivisionError), transaction(any_house.database) as conn:
-        facts.record_settings(conn, [choice("x:1", "deny")], now)
-        _ = 1 // 0
+    def fail() -> None:
+        with transaction(any_house.database) as conn:
+            facts.record_settings(conn, [choice("x:1", "deny")], now)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with reading(any_house.database) as conn:
         assert facts.last_seq(conn) == 0
         assert facts.newest_withdrawal(conn) == 0
@@ -118,14 +122,14 @@ def test_a_transaction_that_fails_takes_no_number(any_house: House, now: datetim
 
 def test_two_writers_who_each_know_a_part_of_a_member_lose_neither_part(any_house: House, now: datetime) -> None:
     """Whoever comes second must see the first one's state, or protection would be forgotten."""
-    names = [f"x:{n}" for n in range(60)]
+    names = [f"x:{n}" for n in range(15)]
     with transaction(any_house.database) as conn:
         facts.record_members(conn, [member(name, protection="open", status="active") for name in names], now)
     parts = ({"protection": Protection.PROTECTED}, {"status": AccountStatus.DELETED})
 
     def write(part: dict[str, Protection] | dict[str, AccountStatus]) -> None:
         for name in names:
-            change = AccountChange(member_id=MemberId(name), platform="x", **part)  # type: ignore[arg-type]
+            change = AccountChange(member_id=MemberId(name), platform="x", **part)
             with transaction(any_house.database) as conn:
                 facts.record_account_changes(conn, [change], now)
 
@@ -137,14 +141,14 @@ def test_two_writers_who_each_know_a_part_of_a_member_lose_neither_part(any_hous
 
 def test_two_writers_of_the_same_deletions_record_each_once(any_house: House, now: datetime) -> None:
     def write() -> None:
-        for n in range(60):
+        for n in range(15):
             with transaction(any_house.database) as conn:
                 facts.record_deletions(conn, [deletion(f"x:{n}")], now)
 
     in_parallel(write, write)
     with reading(any_house.database) as conn:
-        assert conn.execute(select(func.count()).select_from(t.deletion_fact)).scalar_one() == 60
-        assert facts.last_seq(conn) == 60
+        assert conn.execute(select(func.count()).select_from(t.deletion_fact)).scalar_one() == 15
+        assert facts.last_seq(conn) == 15
 
 
 def in_parallel(*writers: Callable[[], None]) -> None:

@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
-from deltalake.table import FeatureEnum  # type: ignore[attr-defined]
+from deltalake import DeltaTable, TableFeatures
 
 from licet.model.errors import IntegrityError
 from licet.model.records import Table
@@ -101,7 +100,7 @@ def test_a_table_with_deletion_vectors_is_refused(house: House) -> None:
     """Its files hold rows that were deleted: reading them as they are would bring those back."""
     house.lake.append(Table.POSTS, posts(p1="one"), 1)
     table = DeltaTable(f"{house.lake.url}/posts")
-    table.alter.add_feature([FeatureEnum.DeletionVectors], allow_protocol_versions_increase=True)
+    table.alter.add_feature([TableFeatures.DeletionVectors], allow_protocol_versions_increase=True)
     with pytest.raises(IntegrityError, match="deletionVectors"):
         house.lake.version(Table.POSTS)
     with house.engine.session() as session, pytest.raises(IntegrityError, match="deletionVectors"):

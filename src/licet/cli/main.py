@@ -35,7 +35,7 @@ SECTIONS = {
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 @click.version_option(package_name="licet")
 @click.pass_context
-def main(ctx: click.Context, **options: Any) -> None:  # noqa: ANN401 # click hands every option over by name
+def main(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 # click hands every option over by name
     """License a social platform's data for AI training so that permission is real.
 
     Example: licet demo

@@ -43,7 +43,7 @@ def catch_up(house: House, now: datetime, grace_s: float = 0.0) -> int:
     """Take everything withdrawn so far out of every license's shared tables; return how many rows went.
 
     One license's failure does not keep the others waiting: the first error is raised when all were tried.
-    A license whose notice changed stays where it is, hence refused, until it is built again.
+    A license built under another notice than the one in force stays where it is, hence refused, until it is built again.
     """
     with reading(house.database) as conn:
         behind = lagging(conn)
@@ -77,7 +77,7 @@ def catch_up_license(house: House, license_id: str, now: datetime, grace_s: floa
         with reading(house.database) as conn:
             notice = asof.notice_in_force(conn, upto, now)
             changes = asof.changes_between(conn, after, upto)
-            if notice is None or changes.rules_changed or _built_otherwise(snapshots, digest(notice)):
+            if notice is None or _built_otherwise(snapshots, digest(notice)):
                 return 0
             fallen = trace(conn, house, license_, changes, Span(after=after, upto=upto, notice=notice, now=now))
         rows, fresh = _remove_all(house, license_, snapshots, fallen, upto)

@@ -56,10 +56,9 @@ class Barrier:
     async def _next_look(self, license_id: str) -> int:
         # The watermark only grows, so a look that began before somebody joined it still tells them the truth.
         task = self._looks.get(license_id)
-        if task is None:
+        if task is None or task.done():
             task = asyncio.create_task(self._look_soon(license_id))
             self._looks[license_id] = task
-            task.add_done_callback(lambda _: self._looks.pop(license_id, None))
         return await asyncio.shield(task)
 
     async def _look_soon(self, license_id: str) -> int:

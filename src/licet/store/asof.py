@@ -25,11 +25,10 @@ FETCH = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What may take rows away between two numbers: members' states and settings, deletions, rules."""
+    """What may take rows away between two numbers: members' states and settings, and deletions."""
 
     member_ids: frozenset[str]
     deletions: tuple[Deletion, ...]
-    rules_changed: bool
 
 
 def instant(us: int) -> datetime:
@@ -225,10 +224,7 @@ def changes_between(conn: Connection, after: int, upto: int) -> Changes:
         )
         for row in rows
     )
-    notices = select(t.notice_fact.c.seq).where(t.notice_fact.c.seq > after, t.notice_fact.c.seq <= upto)
-    return Changes(
-        member_ids=frozenset(members), deletions=deletions, rules_changed=conn.execute(notices).first() is not None
-    )
+    return Changes(member_ids=frozenset(members), deletions=deletions)
 
 
 def seq_at(conn: Connection, at: datetime) -> int:

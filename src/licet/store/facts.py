@@ -108,7 +108,7 @@ def record_settings(conn: Connection, changes: Sequence[SettingChange], at: date
     What a platform reports is no fact if it stands already, and its allow never replaces what the member chose here.
     """
     hold_order(conn)
-    latest = {(s.member_id, s.purpose, s.recipient_id): s for s in changes}
+    latest: dict[tuple[str, str, str], SettingChange] = {(s.member_id, s.purpose, s.recipient_id): s for s in changes}
     for key, (choice, source) in _standing(conn, [key for key, s in latest.items() if s.source == PLATFORM]).items():
         reported = latest[key].choice
         if reported == choice or (reported == Choice.ALLOW and source != PLATFORM):

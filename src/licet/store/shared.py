@@ -3,7 +3,9 @@
 Statistics hold numbers of rows only and commits name no predicate, so nothing of a member stays in the log.
 """
 
+import contextlib
 import json
+import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -138,13 +140,16 @@ class SharedTables:
                 configuration={"delta.dataSkippingNumIndexedCols": "0"},
                 commit_properties=properties,
             )
+        for file in remove:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(folder / file.name)  # the grace period of its bytes begins now
         snapshot = self.snapshot(license_.license_id, table)
         if snapshot is None:
             raise IntegrityError("a commit just made cannot be read", "check the disk, then run the command again")
         return snapshot
 
     def sweep(self, license_id: str, table: Table, grace_s: float, now: datetime) -> int:
-        """Delete data files that the current version does not list, once older than `grace_s`; return how many.
+        """Delete data files that the current version does not list, `grace_s` after they were last; return how many.
 
         Hold the license's lease: a build's fresh files are not listed until its commit.
         """

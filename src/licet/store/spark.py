@@ -5,7 +5,6 @@ a file is the same as one written on one machine. Needs the extra `spark`, and J
 """
 
 import contextlib
-import sys
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -116,9 +115,7 @@ def _application(master: str, options: Mapping[str, str]) -> "SparkSession":
         # Spark's workers would otherwise take the first python3 of the PATH, which need not have our libraries.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = _spark_session().builder.appName("licet").master(master).config("spark.ui.enabled", "false")
-    # On this machine the workers are this Python; on a cluster the options name one that has licet installed.
-    own = {"spark.pyspark.python": sys.executable} if master.startswith("local") else {}
-    for key, value in (own | dict(options)).items():
+    for key, value in options.items():
         builder = builder.config(key, value)
     application: SparkSession = builder.getOrCreate()
     return application

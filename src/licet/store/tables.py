@@ -152,18 +152,6 @@ watermark = Table(
     Column("checked_seq", BigInteger, nullable=False),
 )
 
-removal = Table(
-    "removal",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("license_id", String(64), nullable=False),
-    Column("record_table", String(16), nullable=False),
-    Column("version", BigInteger, nullable=False),
-    Column("rows", BigInteger, nullable=False),
-    Column("at_us", BigInteger, nullable=False),
-    UniqueConstraint("license_id", "record_table", "version"),
-)
-
 delivery = Table(
     "delivery",
     metadata,

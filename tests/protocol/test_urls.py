@@ -1,0 +1,50 @@
+"""Signed addresses and passes open exactly what they name."""
+
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from licet.protocol.urls import SIGNATURE, FileClaim, file_path, file_signature, is_signed, member_of_pass, member_pass
+
+SECRET = b"s" * 32
+claims = st.builds(
+    FileClaim,
+    license_id=st.text(),
+    table=st.text(),
+    version=st.integers(0, 9),
+    file=st.text(),
+    expires=st.integers(0, 9),
+)
+
+
+@given(claims, claims)
+def test_a_signature_opens_its_own_claim_only(one, other) -> None:
+    assert is_signed(SECRET, one, file_signature(SECRET, other)) == (one == other)
+
+
+def test_a_signature_of_another_house_opens_nothing() -> None:
+    claim = FileClaim(license_id="l", table="posts", version=1, file="f", expires=1)
+    assert not is_signed(SECRET, claim, file_signature(b"t" * 32, claim))
+    assert not is_signed(SECRET, replace(claim, expires=2), file_signature(SECRET, claim))
+
+
+def test_an_address_carries_the_parameter_that_clients_know() -> None:
+    claim = FileClaim(license_id="l", table="posts", version=1, file="f", expires=7)
+    query = parse_qs(urlsplit(file_path(SECRET, claim)).query)
+    assert query == {"expires": ["7"], SIGNATURE: [file_signature(SECRET, claim)]}
+    assert SIGNATURE == "X-Amz-Signature"
+
+
+@given(st.text(min_size=1), st.integers(1, 10**10))
+def test_a_pass_names_its_member_until_it_ends(member_id, expires) -> None:
+    value = member_pass(SECRET, member_id, expires)
+    assert member_of_pass(SECRET, value, expires - 1) == member_id
+    assert member_of_pass(SECRET, value, expires) is None
+    assert member_of_pass(b"t" * 32, value, expires - 1) is None
+
+
+@given(st.text())
+def test_a_pass_that_cannot_be_read_names_nobody(value) -> None:
+    assert member_of_pass(SECRET, value, 0) is None
