@@ -43,7 +43,7 @@ def catch_up(house: House, now: datetime, grace_s: float = 0.0) -> int:
     """Take everything withdrawn so far out of every license's shared tables; return how many rows went.
 
     One license's failure does not keep the others waiting: the first error is raised when all were tried.
-    A license built under another notice than the one in force stays where it is, hence refused, until it is built again.
+    A license built under another notice than the one in force stays as it is, hence refused, until built again.
     """
     with reading(house.database) as conn:
         behind = lagging(conn)
