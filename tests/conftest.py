@@ -6,11 +6,12 @@ import pathlib
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from licet.store.house import House, open_house
 
 _numbers = itertools.count()
+_engines: set[Engine] = set()
 
 
 @pytest.fixture(scope="session")
@@ -34,12 +35,20 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.cleanup()
 
 
+@event.listens_for(Engine, "engine_connect")
+def _remember(connection: Connection) -> None:
+    _engines.add(connection.engine)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
-    """An empty database, once of each kind."""
+def database_url(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[str]:
+    """An empty database, once of each kind; whoever opened it, its connections are closed in the end."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'licet.db'}"
-    return fresh_postgres(request.getfixturevalue("postgres"))
+        yield f"sqlite:///{tmp_path / 'licet.db'}"
+    else:
+        yield fresh_postgres(request.getfixturevalue("postgres"))
+    while _engines:
+        _engines.pop().dispose()
 
 
 def fresh_postgres(url: str) -> str:

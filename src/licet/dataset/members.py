@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from licet.model.records import Table
-from licet.protocol.pseudonyms import bucket_of, member_secrets
+from licet.protocol.pseudonyms import DIGITS, bucket_of, member_digests
 
 SPREAD = 1 << 32
 """Members are spread over this many places; a power of two of buckets divides it."""
@@ -12,17 +12,12 @@ SPREAD = 1 << 32
 
 def with_pseudonyms(subjects: pa.Table, key: bytes) -> pa.Table:
     """Add the columns `pseudonym` and `secret` (32 hexadecimal digits), and `spread` (INT64 in [0, 2^32))."""
-    pseudonyms: list[str] = []
-    secrets: list[str] = []
-    for chunk in subjects.column("member_id").chunks:
-        for member_id in chunk.to_pylist():
-            pseudonym, secret = member_secrets(key, member_id)
-            pseudonyms.append(pseudonym)
-            secrets.append(secret)
+    digests = list(member_digests(key, subjects.column("member_id").to_pylist()))
+    pseudonyms = [digest[:DIGITS] for digest in digests]
     spread = pa.array([bucket_of(pseudonym, SPREAD) for pseudonym in pseudonyms], pa.int64())
     return (
         subjects.append_column("pseudonym", pa.array(pseudonyms, pa.string()))
-        .append_column("secret", pa.array(secrets, pa.string()))
+        .append_column("secret", pa.array([digest[DIGITS:] for digest in digests], pa.string()))
         .append_column("spread", spread)
     )
 

@@ -6,6 +6,7 @@ no key ever stands in a query's text.
 """
 
 import hashlib
+from collections.abc import Iterable, Iterator
 
 DIGITS = 32
 """Length of a pseudonym in hexadecimal digits (128 bits)."""
@@ -13,8 +14,17 @@ DIGITS = 32
 
 def member_secrets(key: bytes, member_id: str) -> tuple[str, str]:
     """Give a member's pseudonym and secret, 32 hexadecimal digits each."""
-    digest = hashlib.blake2b(member_id.encode(), key=key, digest_size=32, person=b"licet-member").hexdigest()
+    digest = next(member_digests(key, [member_id]))
     return digest[:DIGITS], digest[DIGITS:]
+
+
+def member_digests(key: bytes, member_ids: Iterable[str]) -> Iterator[str]:
+    """Give, for each member, 64 hexadecimal digits: the pseudonym, then the secret."""
+    keyed = hashlib.blake2b(key=key, digest_size=32, person=b"licet-member")
+    for member_id in member_ids:
+        one = keyed.copy()  # the key is hashed once, not once a member
+        one.update(member_id.encode())
+        yield one.hexdigest()
 
 
 def post_pseudonym(author_secret: str, post_id: str) -> str:

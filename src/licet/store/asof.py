@@ -12,7 +12,7 @@ from sqlalchemy import Table as SqlTable
 
 from licet.model.errors import NotFound
 from licet.model.licenses import License, LicenseId, RecipientId
-from licet.model.members import EVERY_RECIPIENT, AccountStatus, AgeBand, Choice, Member, MemberId, Protection
+from licet.model.members import EVERY_RECIPIENT, AccountStatus, AgeBand, Member, MemberId, Protection
 from licet.model.records import Deletion, Table
 from licet.model.schemas import SUBJECTS
 from licet.policy.notice import Notice, parse_notice
@@ -77,25 +77,35 @@ def _setting_rows(
 def _rows(
     conn: Connection, query: Select[Any], key: ColumnElement[str], member_ids: Sequence[str] | None
 ) -> Iterable[Any]:
+    for rows in _parts(conn, query, key, member_ids):
+        yield from rows
+
+
+def _parts(
+    conn: Connection, query: Select[Any], key: ColumnElement[str], member_ids: Sequence[str] | None
+) -> Iterable[Sequence[Any]]:
     if member_ids is None:
-        yield from conn.execute(query.execution_options(yield_per=FETCH))
+        yield from conn.execute(query.execution_options(yield_per=FETCH)).partitions()
         return
     for start in range(0, len(member_ids), CHUNK):
-        yield from conn.execute(query.where(key.in_(member_ids[start : start + CHUNK])))
+        yield conn.execute(query.where(key.in_(member_ids[start : start + CHUNK]))).all()
 
 
 def _positions(rows: Iterable[Any]) -> dict[str, tuple[str, str]]:
     """Settle a general and a specific choice: any standing denial wins, unless a newer specific allow answers it."""
-    general: dict[str, Any] = {}
-    specific: dict[str, Any] = {}
-    for row in rows:
-        (general if row.recipient_id == EVERY_RECIPIENT else specific)[row.member_id] = row
-    settled = {member_id: (row.choice, row.source) for member_id, row in general.items()}
-    for member_id, row in specific.items():
-        other = general.get(member_id)
-        answers = other is None or other.choice != Choice.DENY or row.seq > other.seq
-        if row.choice == Choice.DENY or answers:
-            settled[member_id] = (row.choice, row.source)
+    settled: dict[str, tuple[str, str]] = {}
+    denied: dict[str, int] = {}
+    specific: list[tuple[str, str, str, int]] = []
+    for member_id, recipient_id, choice, source, seq in rows:
+        if recipient_id != EVERY_RECIPIENT:
+            specific.append((member_id, choice, source, seq))
+            continue
+        settled[member_id] = (choice, source)
+        if choice == "deny":
+            denied[member_id] = seq
+    for member_id, choice, source, seq in specific:
+        if choice == "deny" or seq > denied.get(member_id, -1):
+            settled[member_id] = (choice, source)
     return settled
 
 
@@ -111,9 +121,9 @@ def subjects(
     c = t.member_fact.c
     query = select(c.member_id, c.region, c.age_band, c.protection, c.status).where(_holds(t.member_fact, seq))
     columns: list[list[str]] = [[], [], [], [], []]
-    for row in _rows(conn, query, c.member_id, member_ids):
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
+    for rows in _parts(conn, query, c.member_id, member_ids):
+        for column, values in zip(columns, zip(*rows, strict=True), strict=False):
+            column.extend(values)
     positions = _positions(_setting_rows(conn, purpose, seq, recipient_id, member_ids))
     shown = _shown(conn, seq, notice_version, member_ids)
     none = ("none", "")
