@@ -265,3 +265,18 @@ def test_a_cursor_is_kept_per_source(any_house: House) -> None:
         facts.save_cursor(conn, "a", "10")
         facts.save_cursor(conn, "a", "20")
         assert (facts.load_cursor(conn, "a"), facts.load_cursor(conn, "b")) == ("20", "")
+
+
+def test_a_denial_repeated_after_an_allow_for_one_recipient_outranks_it(house: House, now: datetime) -> None:
+    """Order counts within a batch too: the last word was no."""
+    changes = [choice("x:1", "deny"), choice("x:1", "allow", recipient="acme"), choice("x:1", "deny")]
+    with transaction(house.database) as conn:
+        facts.record_settings(conn, changes, now)
+        assert setting(conn, "x:1", "acme") == ("deny", "member")
+
+
+def test_a_platforms_allow_in_the_same_batch_leaves_the_members_denial(house: House, now: datetime) -> None:
+    """What the platform reports never overwrites what the member chose."""
+    with transaction(house.database) as conn:
+        facts.record_settings(conn, [choice("x:1", "deny"), choice("x:1", "allow", source="platform")], now)
+        assert setting(conn, "x:1") == ("deny", "member")

@@ -108,7 +108,7 @@ def record_settings(conn: Connection, changes: Sequence[SettingChange], at: date
     What a platform reports is no fact if it stands already, and its allow never replaces what the member chose here.
     """
     hold_order(conn)
-    latest: dict[tuple[str, str, str], SettingChange] = {(s.member_id, s.purpose, s.recipient_id): s for s in changes}
+    latest = _latest(changes)
     for key, (choice, source) in _standing(conn, [key for key, s in latest.items() if s.source == PLATFORM]).items():
         reported = latest[key].choice
         if reported == choice or (reported == Choice.ALLOW and source != PLATFORM):
@@ -137,6 +137,19 @@ _STATE_KEYS: dict[str, tuple[str, ...]] = {
     "setting_fact": ("member_id", "purpose", "recipient_id"),
     "license_fact": ("license_id",),
 }
+
+
+def _latest(changes: Sequence[SettingChange]) -> dict[tuple[str, str, str], SettingChange]:
+    """Keep each position's last change, in the order in which those were made: a later denial outranks an allow."""
+    latest: dict[tuple[str, str, str], SettingChange] = {}
+    for change in changes:
+        key = (change.member_id, change.purpose, change.recipient_id)
+        earlier = latest.get(key)
+        reported = change.source == PLATFORM and change.choice == Choice.ALLOW
+        if earlier is None or not reported or earlier.source == PLATFORM:
+            latest.pop(key, None)
+            latest[key] = change
+    return latest
 
 
 def _append(
