@@ -26,7 +26,8 @@ from licet.server.serve import configure
 from licet.store import facts, parties
 from licet.store.database import transaction
 from licet.store.house import House, open_house
-from licet.store.shared import CommitFacts, DataFile, file_name
+from licet.store.parcels import file_name
+from licet.store.shared import CommitFacts, DataFile
 
 SECRET = b"s" * 32
 NOTICES = pathlib.Path(__file__).parents[1] / "src" / "licet" / "policy" / "notices"

@@ -24,7 +24,8 @@ from licet.server.serve import configure
 from licet.store import facts, parties
 from licet.store.database import reading, transaction
 from licet.store.house import House
-from licet.store.shared import CommitFacts, DataFile, Snapshot, file_name
+from licet.store.parcels import file_name
+from licet.store.shared import CommitFacts, DataFile, Snapshot
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 SECRET = b"0123456789abcdef0123456789abcdef"

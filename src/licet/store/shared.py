@@ -6,7 +6,6 @@ Statistics hold numbers of rows only and commits name no predicate, so nothing o
 import contextlib
 import json
 import os
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,11 +66,6 @@ class Snapshot:
     def rows(self) -> int:
         """Give the number of rows of the version."""
         return sum(file.rows for file in self.files)
-
-
-def file_name(bucket: int) -> str:
-    """Give a fresh name for a file of a bucket; it tells nothing else."""
-    return f"bucket-{bucket:05d}-{uuid.uuid4().hex}.parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
