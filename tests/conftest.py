@@ -20,7 +20,9 @@ def test_data() -> pathlib.Path:
     default = pathlib.Path(__file__).parents[2] / "shared" / "data"
     folder = pathlib.Path(os.environ.get("LICET_TEST_DATA", default))
     if not folder.is_dir():
-        pytest.fail(f"no test data at {folder}: set LICET_TEST_DATA to the folder that holds it")
+        missing = f"no real posts at {folder}: set LICET_TEST_DATA to the folder that holds them"
+        # Other people's posts do not ship with the project, so a newcomer has none; whoever promises them must.
+        (pytest.fail if {"CI", "LICET_TEST_DATA"} & set(os.environ) else pytest.skip)(missing)
     return folder
 
 
