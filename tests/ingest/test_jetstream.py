@@ -1,5 +1,7 @@
 """Bluesky: real events become records, deletions and account states, and nothing that a line holds raises."""
 
+import gzip
+import importlib.util
 import json
 from collections import Counter
 from pathlib import Path
@@ -9,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet.ingest.jetstream import read_event, read_lines, time_of
+from licet.ingest.jetstream import read, read_event, read_lines, sees, time_of
+from licet.ingest.opened import open_input
 from licet.ingest.reasons import SKIP_REASONS
-from licet.model.members import AccountChange, AccountStatus, Member
+from licet.model.members import AccountChange, AccountStatus, Member, Protection, SettingChange
 from licet.model.records import Deletion, Interaction, Post, Skipped, Table, Visibility
 
 DID = "did:plc:4smmjsqf6l5jkzczvw6vsrqc"
@@ -171,6 +174,98 @@ def test_replies_quotes_and_languages_are_carried() -> None:
 def test_the_time_of_an_event_is_a_whole_positive_number() -> None:
     assert time_of('{"time_us": 7}') == 7
     assert [time_of(line) for line in ('{"time_us": true}', '{"time_us": -1}', "{}", "?", "[]")] == [None] * 5
+
+
+def test_the_time_at_the_beginning_of_an_event_is_the_time_of_the_event(lines: list[str]) -> None:
+    assert [time_of(line) for line in lines] == [json.loads(line)["time_us"] for line in lines]
+    assert [time_of(line.encode()) for line in lines] == [time_of(line) for line in lines]
+    assert time_of('{"did":"did:plc:a","time_us":0,"kind":"?"}') is None
+    assert time_of('{"did":"did:plc:a","kind":"?","time_us":9}') == 9
+
+
+def test_a_recording_is_recognized_and_read_like_its_lines(lines: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl.gz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    with open_input(path) as source:
+        assert sees(source) == "Bluesky Jetstream events in 1 file"
+        found = list(read(source))
+    expected = list(read_lines(lines))
+    assert [r for r in found if not isinstance(r, Skipped)] == [r for r in expected if not isinstance(r, Skipped)]
+    assert len(found) == len(expected)
+
+
+def test_a_broken_line_of_a_recording_costs_itself_only(lines: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join([lines[0], "{", "[]", lines[1]]), encoding="utf-8")
+    with open_input(path) as source:
+        found = list(read(source))
+    broken = [Skipped(where=f"events.jsonl:{number}", reason="malformed_row") for number in (2, 3)]
+    assert found == [*read_lines(lines[:1]), *broken, *read_lines(lines[1:2])]
+
+
+def test_several_recordings_are_read_in_the_order_of_their_names(lines: list[str], tmp_path: Path) -> None:
+    (tmp_path / "2.jsonl").write_text("\n".join(lines[70:]), encoding="utf-8")
+    (tmp_path / "1.jsonl").write_text("\n".join(lines[:70]) + "\n", encoding="utf-8")
+    with open_input(tmp_path) as source:
+        assert sees(source) == "Bluesky Jetstream events in 2 files"
+        found = [r for r in read(source) if not isinstance(r, Skipped)]
+    assert found == [r for r in read_lines(lines) if not isinstance(r, Skipped)]
+
+
+@pytest.mark.parametrize(
+    ("content", "recognized"),
+    [
+        ("", False),
+        ("{}\n", False),
+        ("[" * 5000, False),
+        ('{"did": "did:plc:a", "kind": "commit"}', False),
+        ('{"did": "did:plc:a", "time_us": 1, "kind": "row"}', False),
+        ('{"did":"did:plc:a","time_us":1,"kind":"commit","commit":{"record":{"text":"' + "a" * 70_000, True),
+        ('{"did": "did:plc:a", "time_us": 1, "kind": "identity"}', True),
+    ],
+)
+def test_only_events_are_recognized_also_where_the_first_is_long(
+    content: str, *, recognized: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "some.jsonl").write_text(content)
+    with open_input(tmp_path) as source:
+        assert bool(sees(source)) == recognized
+
+
+def test_a_replay_does_not_bring_back_what_an_edit_replaced() -> None:
+    created, edited = commit("create"), commit("update", text="better")
+    records = list(read_lines([created, edited, created, edited]))
+    assert [type(r).__name__ for r in records] == ["Member", "Post", "Deletion", "Post", "Skipped", "Deletion", "Post"]
+    assert Skipped(where="line 3", reason="stale_revision") in records
+
+
+def test_profiles_and_declarations_reach_the_member() -> None:
+    event = json.loads(commit("update", labels={"values": [{"val": "!no-unauthenticated"}]}))
+    event["commit"] |= {"collection": "app.bsky.actor.profile", "rkey": "self"}
+    member, protected = read_lines([json.dumps(event)])
+    assert isinstance(member, Member)
+    assert isinstance(protected, AccountChange)
+    assert member.protection is protected.protection is Protection.PROTECTED
+    event["commit"] |= {"collection": "org.user-intents.declaration", "record": {"bulkDataset": {"allow": False}}}
+    member, denied = read_lines([json.dumps(event)])
+    assert isinstance(member, Member)
+    assert isinstance(denied, SettingChange)
+    assert denied.member_id == member.member_id
+
+
+def test_the_sample_for_measurements_is_read_in_full(tmp_path: Path) -> None:
+    path = Path(__file__).parents[2] / "bench" / "samples" / "jetstream.py"
+    spec = importlib.util.spec_from_file_location("jetstream_sample", path)
+    assert spec
+    assert spec.loader
+    sample = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sample)
+    sample.write(tmp_path / "events.jsonl", 500)
+    with open_input(tmp_path) as source:
+        assert sees(source)
+        records = list(read(source))
+    assert {r.reason for r in records if isinstance(r, Skipped)} == {"not_a_record"}
+    assert {type(r) for r in records} == {Member, Post, Interaction, Deletion, AccountChange, Skipped}
 
 
 @settings(max_examples=300, deadline=None)

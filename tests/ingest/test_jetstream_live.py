@@ -13,6 +13,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
+from licet.ingest.bluesky_records import WANTED
 from licet.ingest.jetstream import read_feed, time_of
 from licet.ingest.jetstream_live import OVERLAP_US, Event, Recent, follow
 from licet.ingest.write import ingest, resume_from
@@ -85,8 +86,7 @@ def test_a_stream_that_breaks_off_twice_is_followed_without_loss_or_repetition(
 ) -> None:
     assert [line for _, line in until_quiet(replay.url, None) if line] == lines
     assert len(replay.asked) == 3
-    wanted = {"app.bsky.feed.post", "app.bsky.feed.like", "app.bsky.feed.repost"}
-    assert all(set(asked["wantedCollections"]) == wanted for asked in replay.asked)
+    assert all(set(asked["wantedCollections"]) == set(WANTED) for asked in replay.asked)
     assert "cursor" not in replay.asked[0]
     assert int(replay.asked[1]["cursor"][0]) == (time_of(lines[49]) or 0) - OVERLAP_US
 

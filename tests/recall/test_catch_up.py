@@ -15,7 +15,7 @@ from licet.model.members import AccountStatus, Choice
 from licet.model.records import Table
 from licet.policy.notice import digest, parse_notice
 from licet.protocol.pseudonyms import member_secrets
-from licet.recall.catch_up import catch_up, tidy
+from licet.recall.catch_up import catch_up, prepare, tidy
 from licet.store import facts, parties
 from licet.store.database import reading, transaction
 
@@ -202,6 +202,20 @@ def test_only_files_that_held_something_are_written_anew(tmp_path: Path) -> None
         assert before[table] - world.files(table) == held[table]
         assert held[table] < before[table]
         assert world.shared(table) == world.expected(table)
+    world.house.database.dispose()
+
+
+def test_what_is_known_of_files_stays_true_from_recall_to_recall(tmp_path: Path) -> None:
+    """Neighbors in the ring leave one after another, then all is built anew: no link to any of them is overlooked."""
+    world = make_world(tmp_path / "home", "", *usual(40), file_rows=2)
+    for leaving in (["x:3"], ["x:4", "x:20"], [], ["x:5"], ["x:21"]):
+        if not leaving:
+            build(world.house, LICENSE.license_id, NOW)
+            prepare(world.house, LICENSE.license_id)
+        world.say(*leaving)
+        catch_up(world.house, NOW)
+        for table in TABLES:
+            assert world.shared(table) == world.expected(table)
     world.house.database.dispose()
 
 

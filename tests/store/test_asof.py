@@ -2,6 +2,7 @@
 
 import itertools
 import pathlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,8 +11,17 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine
 
 from licet.model.errors import NotFound
-from licet.model.members import AccountStatus, Choice, Member, MemberId, NoticeShown, Protection, SettingChange
-from licet.model.records import Deletion, Table
+from licet.model.members import (
+    AccountChange,
+    AccountStatus,
+    Choice,
+    Member,
+    MemberId,
+    NoticeShown,
+    Protection,
+    SettingChange,
+)
+from licet.model.records import Deletion, Hiding, Table
 from licet.store import asof, facts
 from licet.store import tables as t
 from licet.store.database import migrate, open_database, reading, transaction
@@ -256,3 +266,70 @@ def test_the_newest_number_by_an_instant_is_the_last_fact_recorded_by_then(any_h
             facts.record_members(conn, [member], NOW + timedelta(days=days))
         found = [asof.seq_at(conn, NOW + timedelta(days=days)) for days in (-1, 0, 1.5, 9)]
     assert found == [0, 1, 2, 3]
+
+
+HIDDEN, SHOWN = (
+    Hiding(table=Table.POSTS, record_id="x:1", member_id=MemberId("x:3"), hidden=hidden, at=at)
+    for hidden, at in ((True, NOW), (False, NOW + timedelta(hours=1)))
+)
+
+
+@pytest.mark.parametrize("arrivals", [[HIDDEN, SHOWN], [SHOWN, HIDDEN]], ids=["in order", "out of order"])
+def test_a_record_hidden_and_shown_again_counts_whatever_came_first(any_house: House, arrivals: list[Hiding]) -> None:
+    with transaction(any_house.database) as conn:
+        for hiding in arrivals:
+            facts.record_hidings(conn, [hiding], NOW)
+        assert asof.deletions_as_of(conn, facts.last_seq(conn)).num_rows == 0
+        assert facts.record_hidings(conn, arrivals, NOW) == 0
+
+
+def test_a_record_hidden_for_two_causes_is_shown_when_both_are_gone(any_house: House) -> None:
+    withheld = replace(HIDDEN, cause="withheld")
+    with transaction(any_house.database) as conn:
+        facts.record_hidings(conn, [HIDDEN, withheld], NOW)
+        facts.record_hidings(conn, [SHOWN], NOW)
+        assert asof.deletions_as_of(conn, facts.last_seq(conn)).num_rows == 1
+        facts.record_hidings(conn, [replace(SHOWN, cause="withheld")], NOW)
+        assert asof.deletions_as_of(conn, facts.last_seq(conn)).num_rows == 0
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one batch", "in two"])
+def test_a_late_change_of_an_account_does_not_replace_what_happened_after_it(any_house: House, *, apart: bool) -> None:
+    suspended, protected, older = (
+        AccountChange(member_id=MemberId("x:1"), platform="x", status=status, protection=protection, at=NOW + age)
+        for status, protection, age in (
+            (AccountStatus.SUSPENDED, Protection.UNKNOWN, timedelta(hours=2)),
+            (AccountStatus.UNKNOWN, Protection.PROTECTED, timedelta(0)),
+            (AccountStatus.ACTIVE, Protection.OPEN, timedelta(hours=1)),
+        )
+    )
+    changes = [suspended, protected, older]
+    with transaction(any_house.database) as conn:
+        for batch in [[each] for each in changes] if apart else [changes]:
+            facts.record_account_changes(conn, batch, NOW)
+        known = asof.member_as_of(conn, "x:1", facts.last_seq(conn))
+    assert known is not None
+    assert (known.status, known.protection) == (AccountStatus.SUSPENDED, Protection.OPEN)
+
+
+def test_what_is_hidden_falls_until_it_is_shown_and_a_deletion_outlives_every_showing(any_house: House) -> None:
+    deleted = Deletion(table=Table.POSTS, record_id="x:1", member_id=MemberId("x:3"))
+    with transaction(any_house.database) as conn:
+        facts.record_hidings(conn, [HIDDEN], NOW)
+        hidden = facts.last_seq(conn)
+        assert facts.newest_withdrawal(conn) == hidden
+        assert asof.changes_between(conn, 0, hidden).deletions == (deleted,)
+        facts.record_hidings(conn, [SHOWN], NOW)
+        assert facts.newest_withdrawal(conn) == hidden
+        assert asof.changes_between(conn, 0, facts.last_seq(conn)).deletions == ()
+        assert asof.deletions_as_of(conn, hidden).column("before_seq").to_pylist() == [t.OPEN]
+        facts.record_deletions(conn, [deleted], NOW)
+        facts.record_hidings(conn, [replace(SHOWN, at=NOW + timedelta(hours=2))], NOW)
+        assert asof.deletions_as_of(conn, facts.last_seq(conn)).num_rows == 1
+
+
+def test_of_a_hiding_and_a_showing_at_one_instant_the_hiding_counts(any_house: House) -> None:
+    with transaction(any_house.database) as conn:
+        facts.record_hidings(conn, [HIDDEN, replace(SHOWN, at=NOW)], NOW)
+        facts.record_hidings(conn, [replace(SHOWN, at=NOW)], NOW)
+        assert asof.deletions_as_of(conn, facts.last_seq(conn)).num_rows == 1

@@ -1,15 +1,23 @@
 """The lake: each record once, edits replace, and no table is read wrongly."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, TableFeatures
+from tests.dataset.conftest import NOW, Scene, listed, member, opened
 
+from licet.ingest.write import IngestReport, ingest
 from licet.model.errors import IntegrityError
-from licet.model.records import Table
+from licet.model.members import Choice, MemberId
+from licet.model.records import Deletion, Interaction, Post, PostId, Table, Visibility
 from licet.model.schemas import LAKE
-from licet.store.house import House
+from licet.recall.catch_up import catch_up
+from licet.store.house import House, open_house
+from licet.store.lake import Lake
 
 
 def posts(**texts: str) -> pa.Table:
@@ -105,3 +113,99 @@ def test_a_table_with_deletion_vectors_is_refused(house: House) -> None:
         house.lake.version(Table.POSTS)
     with house.engine.session() as session, pytest.raises(IntegrityError, match="deletionVectors"):
         house.lake.relation(session, Table.POSTS)
+
+
+@pytest.fixture
+def far(tmp_path: Path, bucket: str) -> Iterator[Scene]:
+    """A house whose lake lies on an object store, and its shared tables in a folder."""
+    house = open_house(tmp_path / "far", lake_url=f"s3://{bucket}/lake")
+    yield opened(house)
+    house.database.dispose()
+
+
+def arrives(scene: Scene) -> IngestReport:
+    """Let 30 posts of ten members and a like of each arrive, as a platform's export brings them."""
+    records: list[Post | Interaction] = []
+    for n in range(30):
+        post = Post(
+            post_id=PostId(f"x:p{n}"),
+            author_id=MemberId(f"x:{n % 10}"),
+            created_at=datetime(2024, 1, 1, tzinfo=UTC),
+            text=f"words {n}",
+            platform="x",
+            visibility=Visibility.PUBLIC,
+            lang="en",
+            in_reply_to=f"x:p{n - 3}" if n > 3 else "",
+            quote_of="",
+        )
+        like = Interaction(
+            table=Table.LIKES,
+            actor_id=MemberId(f"x:{(n * 7 + 1) % 10}"),
+            post_id=post.post_id,
+            post_author_id=post.author_id,
+            created_at=post.created_at,
+            platform="x",
+            interaction_id=f"at://{n}",
+        )
+        records += [post, like]
+    return ingest(scene.house.database, scene.house.lake, "export", records, batch=16)
+
+
+def test_from_ingest_to_recall_a_lake_on_an_object_store_is_like_one_in_a_folder(far: Scene, house: House) -> None:
+    """The same records arrive twice in both houses, are shared, and are taken back: every row and count agrees."""
+    near = opened(house)
+    seen = []
+    for scene in (far, near):
+        scene.members(*(member(f"x:{n}") for n in range(10)))
+        first, again = arrives(scene), arrives(scene)
+        assert first.counts.items() >= {"posts": 30, "likes": 30}.items()
+        assert (again.counts["posts"], again.counts["likes"], again.duplicates) == (0, 0, 60)
+        built = scene.build()
+        shared = [row["text"] for row in scene.rows(Table.POSTS)]
+        assert len(shared) == built[Table.POSTS].rows == 30
+        scene.choose("x:3", Choice.DENY)
+        ingest(scene.house.database, scene.house.lake, "export", deletions())
+        gone = catch_up(scene.house, NOW)
+        left = {table: len(scene.rows(table)) for table in (Table.POSTS, Table.LIKES)}
+        scene.build()
+        seen.append((gone, left, scene.texts(), [len(listed(scene.rows(table))) for table in left]))
+    assert seen[0] == seen[1]
+    assert seen[0][0] > 3
+
+
+def deletions() -> list[Deletion]:
+    """Give a post's deletion and a like's, by ids of which only the lake knows whose they are."""
+    return [
+        Deletion(table=Table.POSTS, record_id="x:p5", member_id=MemberId("?"), superseded=False),
+        Deletion(table=Table.LIKES, record_id="at://7", member_id=MemberId("?"), superseded=False),
+    ]
+
+
+def test_of_two_writers_at_once_on_an_object_store_neither_loses_a_record(far: Scene) -> None:
+    """The store takes a commit's file only if it is not there yet; whoever comes second commits behind it."""
+    lake = far.house.lake
+    lake.append(Table.POSTS, posts(p0="first"), 1)
+
+    def write(writer: int) -> int:
+        mine = Lake(url=lake.url, engine=lake.engine)
+        return sum(mine.append(Table.POSTS, posts(**{f"p{writer}_{n}": "words"}), 1) for n in range(5))
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(write, range(3))) == 15
+    assert len(stored(far.house)) == 16
+
+
+def test_storage_options_reach_the_store_where_the_environment_says_nothing(
+    house: House, s3: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading needs them as much as writing."""
+    told = {"endpoint_url": s3, "allow_http": "true", "access_key_id": "a", "secret_access_key": "b"}
+    for name in (*told, "region"):
+        monkeypatch.delenv(f"AWS_{name.upper()}")
+    options = {f"aws_{name}": value for name, value in {**told, "region": "us-east-1"}.items()}
+    lake = Lake(url=f"s3://{bucket}/other", engine=house.engine, storage_options=options)
+    assert lake.version(Table.POSTS) == -1
+    assert lake.append(Table.POSTS, posts(p1="one"), 1) == 1
+    assert lake.append(Table.POSTS, posts(p1="one"), 2) == 0
+    with house.engine.run({"posts": lake.source(Table.POSTS)}) as run:
+        assert run.fetch("SELECT post_id FROM posts") == [("p1",)]

@@ -1,5 +1,6 @@
 """Shared tables: the Delta commit is the truth, SQL follows it, and what is not listed is swept."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from licet.model.schemas import shared_schema
 from licet.store import parties
 from licet.store.database import reading, transaction
 from licet.store.house import House
-from licet.store.shared import CommitFacts, DataFile, reconcile, version_of
+from licet.store.shared import CommitFacts, DataFile, SharedTables, reconcile, version_of
 
 
 def stated(seq: int, cause: str = "build") -> CommitFacts:
@@ -62,6 +63,34 @@ def test_a_recall_takes_one_file_out_and_leaves_the_others(house: House, granted
     after = house.shared.commit(granted, Table.POSTS, [new], [old], stated(9, "recall"))
     assert {file.name for file in after.files} == {kept.name, new.name}
     assert (after.version, after.rows, after.facts.as_of_seq, after.facts.cause) == (1, 3, 9, "recall")
+
+
+def test_what_another_process_committed_is_seen(house: House, granted: License) -> None:
+    """Whoever has read a version before reads only what came since, and ends up with what a newcomer reads."""
+    other = SharedTables(root=house.shared.root)
+    files = [write_file(house, granted, bucket, ["a"] * (bucket + 1)) for bucket in range(4)]
+    house.shared.commit(granted, Table.POSTS, files[:2], [], stated(1))
+    for n in (2, 3):
+        assert other.snapshot(granted.license_id, Table.POSTS) == house.shared.snapshot(granted.license_id, Table.POSTS)
+        writer = (house.shared, other)[n % 2]
+        made = writer.commit(granted, Table.POSTS, [files[n]], [files[n - 2]], stated(n, "recall"))
+        newcomer = SharedTables(root=house.shared.root).snapshot(granted.license_id, Table.POSTS)
+        assert made == newcomer
+        assert other.snapshot(granted.license_id, Table.POSTS) == newcomer
+        assert house.shared.snapshot(granted.license_id, Table.POSTS) == newcomer
+
+
+def test_a_table_built_anew_in_the_place_of_another_is_not_taken_for_it(house: House, granted: License) -> None:
+    old = write_file(house, granted, 0, ["a"])
+    house.shared.commit(granted, Table.POSTS, [old], [], stated(1))
+    shutil.rmtree(house.shared.folder(granted.license_id, Table.POSTS))
+    assert house.shared.snapshot(granted.license_id, Table.POSTS) is None
+    other = SharedTables(root=house.shared.root)
+    new = write_file(house, granted, 1, ["b", "c"])
+    other.commit(granted, Table.POSTS, [new], [], stated(2))
+    found = house.shared.snapshot(granted.license_id, Table.POSTS)
+    assert found is not None
+    assert (found.version, found.files) == (0, (new,))
 
 
 def test_the_log_holds_no_value_of_a_member(house: House, granted: License) -> None:

@@ -1,6 +1,9 @@
 """Spark and DuckDB build the same rows from the same SQL text."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pyarrow import parquet as pq
@@ -8,12 +11,17 @@ from tests.dataset.conftest import LICENSE, NOW, Scene, like, listed, member, op
 
 from licet.dataset import package
 from licet.model.errors import UsageError
-from licet.model.members import AgeBand, Choice
+from licet.model.licenses import License, LicenseId
+from licet.model.members import AccountStatus, AgeBand, Choice
 from licet.model.records import Table
 from licet.protocol.pseudonyms import bucket_of
-from licet.store.house import House
+from licet.recall.catch_up import catch_up_license
+from licet.store.database import transaction
+from licet.store.facts import grant_license
+from licet.store.house import House, open_house
 from licet.store.spark import SparkEngine, spark_sql
 
+REACHED = ("ENDPOINT_URL", "ALLOW_HTTP", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION")
 TEXTS = ("hello @al-ice.xn--e1.example", "＠wide it's 100 % \\n", "mail a@b.c, @@x", "né 日本 @_a", "plain", "")  # noqa: RUF001
 
 
@@ -106,6 +114,87 @@ def test_files_that_spark_tasks_wrote_are_sorted_and_keep_no_statistics(
         assert {bucket_of(author, snapshot.facts.buckets) for author in authors} == {file.bucket}
         assert parquet.metadata.row_group(0).column(3).statistics is None
         assert (path.stat().st_size, len(authors)) == (file.size, file.rows)
+
+
+CLOSED = AccountStatus.DEACTIVATED
+HAPPENED: dict[str, Callable[[Scene], object]] = {
+    "an interaction is deleted by its id": lambda scene: scene.delete(Table.LIKES, "at://7"),
+    "an interaction is deleted by its ends": lambda scene: scene.delete(Table.LIKES, "x:12 x:p10"),
+    "a member opts out": lambda scene: scene.choose("x:10", Choice.DENY),
+    "many accounts are closed": lambda scene: scene.members(*(member(f"x:{n}", status=CLOSED) for n in range(12, 22))),
+    "a post is deleted": lambda scene: scene.delete(Table.POSTS, "x:p24"),
+    "a post is edited": lambda scene: scene.delete(Table.POSTS, "x:p40", superseded=True),
+}
+UNTOUCHED = {
+    "an interaction is deleted by its id": {Table.POSTS},
+    "an interaction is deleted by its ends": {Table.POSTS},
+    "a post is edited": {Table.LIKES},
+}
+
+
+def test_spark_and_duckdb_take_out_the_same_rows(
+    scene: Scene, spark: SparkEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two licenses under one key, one is recalled here and one by Spark: every row of every file agrees."""
+    monkeypatch.setattr(package, "FILE_ROWS", 100)
+    _settled(scene)
+    here, there = (replace(LICENSE, license_id=LicenseId(name)) for name in ("here", "there"))
+    for license_ in (here, there):
+        with transaction(scene.house.database) as conn:
+            grant_license(conn, license_, b"k" * 32, NOW)
+        scene.build(license_)
+    for what, happen in HAPPENED.items():
+        before = {table: _laid_out(scene, table, here) for table in LICENSE.tables}
+        happen(scene)
+        gone = catch_up_license(scene.house, "here", NOW)
+        assert catch_up_license(scene.house, "there", NOW, engine=spark) == gone > 0, what
+        for table in LICENSE.tables:
+            after = _laid_out(scene, table, here)
+            assert _laid_out(scene, table, there) == after, what
+            assert (after == before[table]) == (table in UNTOUCHED.get(what, ())), what
+
+
+def _laid_out(scene: Scene, table: Table, license_: License) -> list[tuple[str, list[tuple[tuple[str, str], ...]]]]:
+    """Give the version's files by bucket, each with its rows; within an owner's, rows have no order."""
+    order = "author_id" if table is Table.POSTS else "actor_id"
+    found = []
+    for path in scene.files(table, license_):
+        rows = pq.ParquetFile(path).read().to_pylist()
+        assert [row[order] for row in rows] == sorted(row[order] for row in rows)
+        found.append((path.name.split("-")[1], listed(rows)))
+    return sorted(found)
+
+
+def test_spark_cuts_links_to_posts_that_go(scene: Scene, spark: SparkEngine) -> None:
+    """A reply stays where what it answers has gone, and no longer says what that was."""
+    scene.members(member("x:1"), member("x:2"))
+    scene.ingest(Table.POSTS, post("x:a", "x:1"), post("x:b", "x:2", in_reply_to="x:a", quote_of="x:a"))
+    scene.build()
+    (linked,) = [row for row in scene.rows(Table.POSTS) if row["in_reply_to"]]
+    scene.choose("x:1", Choice.DENY)
+    assert catch_up_license(scene.house, "l1", NOW, engine=spark) == 1
+    assert scene.rows(Table.POSTS) == [{**linked, "in_reply_to": None, "quote_of": None}]
+
+
+def test_spark_builds_and_recalls_from_a_lake_on_an_object_store(
+    tmp_path: Path, bucket: str, spark: SparkEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tasks open the lake's files by themselves; what comes out is what DuckDB makes of the same lake."""
+    monkeypatch.setattr(package, "FILE_ROWS", 100)
+    there = replace(spark, storage_options={f"AWS_{name}": os.environ[f"AWS_{name}"] for name in REACHED})
+    house = open_house(tmp_path / "far", lake_url=f"s3://{bucket}/lake")
+    scene = opened(house)
+    _settled(scene)
+    scene.build()
+    rows = {table: listed(scene.rows(table)) for table in LICENSE.tables}
+    scene.build(engine=there)
+    assert {table: listed(scene.rows(table)) for table in LICENSE.tables} == rows
+    scene.delete(Table.POSTS, "x:p20")
+    assert catch_up_license(house, "l1", NOW, engine=there) > 0
+    left = {table: listed(scene.rows(table)) for table in LICENSE.tables}
+    scene.build()
+    assert {table: listed(scene.rows(table)) for table in LICENSE.tables} == left != rows
+    house.database.dispose()
 
 
 def test_an_empty_lake_builds_empty_tables_on_spark(scene: Scene, spark: SparkEngine) -> None:

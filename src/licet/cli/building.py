@@ -19,7 +19,7 @@ def build_command(license_id: str) -> None:
     """
     told = configuration()
     with progress(f"building {license_id}") as step:
-        built = build(told.open(), license_id, now(), lambda _: step(1), told.build_engine())
+        built = build(told.open(), license_id, now(), lambda _: step(1), told.engine())
     if told.json:
         emit({"license": license_id, "tables": [_facts(table) for table in built]})
         return
@@ -51,8 +51,8 @@ def run() -> None:
 
     Example: licet recall run
     """
-    house = configuration().open()
-    removed = catch_up(house, now())
+    told = configuration()
+    removed = catch_up(told.open(), now(), engine=told.engine())
     emit({"rows": removed}, [f"{removed:,} rows taken out" if removed else "nothing withdrawn was shared"])
 
 

@@ -21,15 +21,15 @@ class Configuration:
     lake_url: str
     memory_limit: str
     spark: str
-    """A Spark master's URL; empty means that builds run in DuckDB on this machine."""
+    """A Spark master's URL; empty means that builds and recalls run in DuckDB on this machine."""
     json: bool
 
     def open(self) -> House:
         """Open the house; its database is migrated if need be."""
         return open_house(self.home, self.database_url, self.lake_url, self.memory_limit)
 
-    def build_engine(self) -> SqlEngine | None:
-        """Give the engine that builds run on; None means the house's own."""
+    def engine(self) -> SqlEngine | None:
+        """Give the engine that builds and recalls run on; None means the house's own."""
         return SparkEngine(master=self.spark) if self.spark else None
 
 

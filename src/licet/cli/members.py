@@ -138,7 +138,7 @@ def _deleted(conn: Connection, row: dict[str, Any], table: Table, seq: int) -> b
     names = {(str(Table.POSTS), row["post_id"])}
     if table is not Table.POSTS:
         names |= {(str(table), interaction_key(row["actor_id"], row["post_id"])), (str(table), row["interaction_id"])}
-    deletions = asof.deletions_as_of(conn, seq).to_pylist()
+    deletions = asof.deletions_as_of(conn, seq, [record_id for _, record_id in names]).to_pylist()
     return any((d["record_table"], d["record_id"]) in names and row["seq"] < d["before_seq"] for d in deletions)
 
 

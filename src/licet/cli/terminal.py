@@ -8,7 +8,17 @@ from typing import Any, Protocol
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from licet.cli.configuration import configuration
@@ -103,6 +113,39 @@ def progress(label: str, total: int | None = None) -> Iterator[Step]:
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done: bar.advance(task, done)
+
+
+class ReadingBar:
+    """How far an input was read, in bytes, and how many records were stored."""
+
+    def __init__(self, bar: Progress, total: int) -> None:
+        """Begin at nothing, of `total` bytes; 0 where that is not known."""
+        self._bar = bar
+        self._task = bar.add_task("", total=total or None, records=0)
+
+    def read(self, count: int) -> None:
+        """Note that bytes were read."""
+        self._bar.advance(self._task, count)
+
+    def stored(self, records: int) -> None:
+        """Note how many records are done so far."""
+        self._bar.update(self._task, records=records)
+
+
+@contextmanager
+def reading_bar(label: str, total: int) -> Iterator[ReadingBar]:
+    """Show bytes read, their rate and the time left on standard error; silent where nobody watches."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn(f"reading {label.replace('[', '(')}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[records]:,} records"),
+    )
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        yield ReadingBar(bar, total)
 
 
 def read_text(path: str) -> str:

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import pyarrow as pa
+from pyarrow import parquet as pq
 from sqlalchemy import Connection
 
-from licet.dataset import members, package, redact
+from licet.dataset import package, redact
 from licet.dataset.eligible import Eligible, eligible
+from licet.dataset.members import write_members
 from licet.model.errors import Refused
 from licet.model.licenses import License
 from licet.model.records import Table
@@ -16,14 +19,13 @@ from licet.model.schemas import LAKE, shared_schema
 from licet.policy.compile import compile_rules
 from licet.policy.decide import Terms
 from licet.policy.notice import Notice, digest
-from licet.store import asof, parties
+from licet.store import asof, everyone, parties
 from licet.store.database import lease, reading, transaction
 from licet.store.engine import Run, Source, SqlEngine
 from licet.store.facts import last_seq
 from licet.store.house import House
 from licet.store.parcels import Parcel
 from licet.store.shared import CommitFacts, Snapshot, reconcile, version_of
-from licet.store.tables import OPEN
 
 CHANNEL = "third_party"
 """A license hands data to somebody else."""
@@ -47,14 +49,15 @@ class BuiltTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that a build goes by, as of one number."""
+    """All that a build goes by, as of one number; members and fallen records are Parquet files."""
 
     license_: License
     seq: int
     notice: Notice | None
     terms: Terms
-    members: pa.Table
-    deletions: pa.Table
+    members: Path
+    fallen: Path | None
+    """None where nothing was deleted, edited or hidden."""
 
     @property
     def policy_digest(self) -> str:
@@ -78,37 +81,53 @@ def build(
     """
     with lease(house.database, f"license {license_id}"):
         progress("facts")
-        with reading(house.database) as conn:
-            facts = _facts(conn, license_id, now)
-        _tidy(house, facts.license_, now)
-        built = []
-        snapshots = []
-        for table in facts.license_.tables:
-            one, snapshot = _build_table(house, engine or house.engine, facts, table, progress)
-            built.append(one)
-            snapshots.append((table, snapshot))
+        with house.engine.folder(f"build-{license_id}") as scratch:
+            facts = _facts(house, license_id, now, scratch)
+            _tidy(house, facts.license_, now)
+            built = []
+            snapshots = []
+            for table in facts.license_.tables:
+                one, snapshot = _build_table(house, engine or house.engine, facts, table, progress)
+                built.append(one)
+                snapshots.append((table, snapshot))
         _write_down(house, facts, snapshots)
     return built
 
 
-def _facts(conn: Connection, license_id: str, now: datetime) -> Facts:
-    seq = last_seq(conn)
+def _facts(house: House, license_id: str, now: datetime, scratch: Path) -> Facts:
+    with reading(house.database) as conn:
+        seq = last_seq(conn)
+        license_ = _active(conn, license_id, seq, now)
+        notice = asof.notice_in_force(conn, seq, now)
+        key = asof.license_key(conn, license_id)
+    version = "" if notice is None else notice.version
+    members = scratch / "members.parquet"
+    asking = (house.database, house.engine, seq)
+    with everyone.every_subject(*asking, license_.purpose, license_.recipient_id, version) as subjects:
+        write_members(subjects, key, members)
+    with everyone.every_fallen(*asking) as records:
+        fallen = _kept(records, scratch / "fallen.parquet")
+    terms = Terms(purpose=license_.purpose, channel=CHANNEL, recipient_id=license_.recipient_id, at=now)
+    return Facts(license_=license_, seq=seq, notice=notice, terms=terms, members=members, fallen=fallen)
+
+
+def _active(conn: Connection, license_id: str, seq: int, now: datetime) -> License:
     license_, state = asof.license_as_of(conn, license_id, seq)
     if state != "active":
         raise Refused(f"license `{license_id}` is {state}", "nothing is built for it until it is active")
     if not license_.starts <= now < license_.ends:
         raise Refused(f"license `{license_id}` is outside its term", "grant a license whose term includes today")
-    notice = asof.notice_in_force(conn, seq, now)
-    version = "" if notice is None else notice.version
-    subjects = asof.subjects(conn, seq, license_.purpose, license_.recipient_id, version)
-    return Facts(
-        license_=license_,
-        seq=seq,
-        notice=notice,
-        terms=Terms(purpose=license_.purpose, channel=CHANNEL, recipient_id=license_.recipient_id, at=now),
-        members=members.with_pseudonyms(subjects, asof.license_key(conn, license_id)),
-        deletions=asof.deletions_as_of(conn, seq),
-    )
+    return license_
+
+
+def _kept(records: pa.RecordBatchReader, target: Path) -> Path | None:
+    """Write records to a Parquet file, if there are any."""
+    rows = 0
+    with pq.ParquetWriter(target, records.schema, compression="lz4") as writer:
+        for batch in records:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    return target if rows else None
 
 
 def _tidy(house: House, license_: License, now: datetime) -> None:
@@ -124,7 +143,7 @@ def _build_table(
 ) -> tuple[BuiltTable, Snapshot]:
     sources = _sources(house, facts, table)
     compiled = compile_rules(facts.notice, facts.terms, table)
-    rows = eligible(facts.license_, table, compiled, facts.seq, sources.keys())
+    rows = eligible(facts.license_, table, compiled, facts.seq, any_fallen=facts.fallen is not None)
     with engine.run(sources) as run:
         progress(f"{table}: eligible")
         count, excluded = _counted(run, rows)
@@ -141,17 +160,11 @@ def _build_table(
 
 
 def _sources(house: House, facts: Facts, table: Table) -> Mapping[str, Source]:
-    fallen = members.fallen(facts.deletions, table)
-    fallen_posts = members.deleted_only(members.fallen(facts.deletions, Table.POSTS), OPEN)
-    sources: dict[str, Source] = {"members": facts.members}
-    if fallen.num_rows:
-        sources["fallen"] = fallen
-    if fallen_posts.num_rows and table is not Table.POSTS:
-        sources["fallen_posts"] = fallen_posts
     delta = house.lake.open(table)
     empty = delta is None or not delta.file_uris()
-    sources[str(table)] = LAKE[table].empty_table() if delta is None or empty else delta
-    return sources
+    records = LAKE[table].empty_table() if delta is None or empty else delta
+    sources: dict[str, Source] = {"members": facts.members, str(table): records}
+    return sources if facts.fallen is None else {**sources, "fallen": facts.fallen}
 
 
 def _counted(run: Run, rows: Eligible) -> tuple[int, dict[str, int]]:
@@ -173,7 +186,7 @@ def _written(house: House, run: Run, license_: License, rows: Eligible, buckets:
         run.define("linked", linked)
     return run.write(
         redact.redacted(rows, license_, buckets),
-        (package.ORDER[rows.table],),
+        package.ORDER,
         house.shared.folder(license_.license_id, rows.table),
         shared_schema(license_, rows.table),
     )

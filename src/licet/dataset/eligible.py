@@ -3,13 +3,13 @@
 Written in DuckDB's dialect within the core that Spark shares; the text holds no member's data and no key.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from licet.model.licenses import License
 from licet.model.records import Table
 from licet.policy.compile import Compiled
+from licet.store.tables import OPEN
 
 OUTSIDE_LICENSE = "outside_license"
 """The reason of rows whose language or date the license does not cover."""
@@ -36,12 +36,9 @@ class Eligible:
     source: str
     """What follows FROM: the records as `r`, their subjects as `a` and `b`."""
     outcome: str
+    permitted: str
+    """The BOOLEAN expression of the rows that may go out."""
     compiled: Compiled
-
-    @property
-    def permitted(self) -> str:
-        """Give the BOOLEAN expression of the rows that may go out."""
-        return self.compiled.permits(self.outcome)
 
     def counts(self) -> str:
         """Give the query of (outcome, rows)."""
@@ -56,21 +53,20 @@ class Eligible:
         return None if decision.permit else decision.reason
 
 
-def eligible(license_: License, table: Table, compiled: Compiled, seq: int, deleted: Collection[str]) -> Eligible:
+def eligible(license_: License, table: Table, compiled: Compiled, seq: int, *, any_fallen: bool) -> Eligible:
     """Write the rows of one table as of `seq`.
 
-    The sources that the text names: the table itself, `members` (see `members.with_pseudonyms`), and of `deleted`
-    those that are not empty: `fallen`, and for interactions `fallen_posts`.
+    The sources that the text names: the table itself, `members` (schema `members.MEMBERS`), and where there are any
+    `fallen` (see `store.everyone.every_fallen`).
     """
     subjects = SUBJECTS[table]
     joins = [f"LEFT JOIN members AS {alias} ON {alias}.member_id = r.{column}" for alias, column in subjects]
-    decision = compiled.decision([alias for alias, _ in subjects], "r")
-    outcome = (
-        f"CASE WHEN r.seq > {seq} THEN {_LATER} WHEN NOT ({_covered(license_, table)}) THEN {_OUTSIDE}"
-        f" ELSE ({decision}) END"
-    )
-    source = f"({_records(table, deleted)}) AS r {' '.join(joins)}"
-    return Eligible(table=table, source=source, outcome=outcome, compiled=compiled)
+    aliases, covered = [alias for alias, _ in subjects], _covered(license_, table)
+    decision = compiled.decision(aliases, "r")
+    outcome = f"CASE WHEN r.seq > {seq} THEN {_LATER} WHEN NOT ({covered}) THEN {_OUTSIDE} ELSE ({decision}) END"
+    permitted = f"r.seq <= {seq} AND {covered} AND {compiled.permits(aliases, 'r')}"
+    source = f"({_records(table, any_fallen=any_fallen)}) AS r {' '.join(joins)}"
+    return Eligible(table=table, source=source, outcome=outcome, permitted=permitted, compiled=compiled)
 
 
 def _covered(license_: License, table: Table) -> str:
@@ -83,20 +79,24 @@ def _covered(license_: License, table: Table) -> str:
     return " AND ".join(tests)
 
 
-def _records(table: Table, deleted: Collection[str]) -> str:
+def _records(table: Table, *, any_fallen: bool) -> str:
     """Give the table's rows with a BOOLEAN `deleted`: by their own id, or with the post that they point to."""
+    if not any_fallen:
+        return f"SELECT t.*, FALSE AS deleted FROM {table} AS t"
     ids = {"d": "t.post_id"}
     if table is not Table.POSTS:
         ids = {"d": "t.actor_id || ' ' || t.post_id", "e": "t.interaction_id"}
-    joins: list[str] = []
-    tests: list[str] = []
-    if "fallen" in deleted:
-        joins += [f"LEFT JOIN fallen AS {alias} ON {alias}.record_id = {id_}" for alias, id_ in ids.items()]
-        tests += [f"COALESCE(t.seq < {alias}.before_seq, FALSE)" for alias in ids]
-    if "fallen_posts" in deleted:
-        joins.append("LEFT JOIN fallen_posts AS f ON f.record_id = t.post_id")
-        tests.append("f.record_id IS NOT NULL")
-    return f"SELECT t.*, {' OR '.join(tests) or 'FALSE'} AS deleted FROM {table} AS t {' '.join(joins)}"
+    joins = [f"LEFT JOIN {_fallen(table)} AS {alias} ON {alias}.record_id = {id_}" for alias, id_ in ids.items()]
+    tests = [f"COALESCE(t.seq < {alias}.before_seq, FALSE)" for alias in ids]
+    if table is not Table.POSTS:
+        # An edited post is still there to be liked; a deleted or hidden one is not.
+        joins.append(f"LEFT JOIN {_fallen(Table.POSTS)} AS f ON f.record_id = t.post_id")
+        tests.append(f"COALESCE(f.before_seq >= {OPEN}, FALSE)")
+    return f"SELECT t.*, {' OR '.join(tests)} AS deleted FROM {table} AS t {' '.join(joins)}"
+
+
+def _fallen(table: Table) -> str:
+    return f"(SELECT record_id, before_seq FROM fallen WHERE record_table = '{table}')"
 
 
 def _instant(value: datetime) -> str:

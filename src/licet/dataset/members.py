@@ -1,34 +1,32 @@
-"""Members as a build joins them: what a decision sees, their pseudonym for this license, and who fell."""
+"""Members as a build joins them: what a decision sees, and their pseudonym for this license."""
+
+from collections.abc import Iterable
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import parquet as pq
 
-from licet.model.records import Table
-from licet.protocol.pseudonyms import DIGITS, bucket_of, member_digests
+from licet.model.schemas import SUBJECTS
+from licet.protocol.pseudonyms import DIGITS, member_digests, spread_of
 
-SPREAD = 1 << 32
-"""Members are spread over this many places; a power of two of buckets divides it."""
-
-
-def with_pseudonyms(subjects: pa.Table, key: bytes) -> pa.Table:
-    """Add the columns `pseudonym` and `secret` (32 hexadecimal digits), and `spread` (INT64 in [0, 2^32))."""
-    digests = list(member_digests(key, subjects.column("member_id").to_pylist()))
-    pseudonyms = [digest[:DIGITS] for digest in digests]
-    spread = pa.array([bucket_of(pseudonym, SPREAD) for pseudonym in pseudonyms], pa.int64())
-    return (
-        subjects.append_column("pseudonym", pa.array(pseudonyms, pa.string()))
-        .append_column("secret", pa.array([digest[DIGITS:] for digest in digests], pa.string()))
-        .append_column("spread", spread)
-    )
+MEMBERS = SUBJECTS.append(pa.field("pseudonym", pa.string())).append(pa.field("secret", pa.string()))
+MEMBERS = MEMBERS.append(pa.field("spread", pa.int64()))
+"""A member as a build sees them; `spread` is in [0, 2^60) and gives the bucket and the order of their rows."""
 
 
-def fallen(deletions: pa.Table, table: Table) -> pa.Table:
-    """Give a table's deleted and edited records once each: `record_id`, and `before_seq`, below which rows fall."""
-    of_table = deletions.filter(pc.equal(deletions.column("record_table"), str(table)))
-    grouped = of_table.group_by("record_id").aggregate([("before_seq", "max")])
-    return grouped.select(["record_id", "before_seq_max"]).rename_columns(["record_id", "before_seq"])
+def write_members(subjects: Iterable[pa.RecordBatch], key: bytes, target: Path) -> None:
+    """Write members (schema `MEMBERS`), batch by batch."""
+    with pq.ParquetWriter(target, MEMBERS, compression="lz4", write_statistics=False) as writer:
+        for batch in subjects:
+            writer.write_batch(with_pseudonyms(batch, key))
 
 
-def deleted_only(fallen_records: pa.Table, forever: int) -> pa.Table:
-    """Leave out records that were only edited: an edited post is still there to be liked."""
-    return fallen_records.filter(pc.greater_equal(fallen_records.column("before_seq"), forever))
+def with_pseudonyms(subjects: pa.RecordBatch, key: bytes) -> pa.RecordBatch:
+    """Add the columns `pseudonym` and `secret` (32 hexadecimal digits), and `spread`."""
+    digests = b"".join(member_digests(key, subjects.column("member_id").to_pylist()))
+    width = pa.binary(2 * DIGITS)
+    digits = pa.Array.from_buffers(width, subjects.num_rows, [None, pa.py_buffer(digests.hex().encode())])
+    halves = [pc.binary_slice(digits, start, start + DIGITS).cast(pa.string()) for start in (0, DIGITS)]
+    spread = pa.array([spread_of(pseudonym) for pseudonym in halves[0].to_pylist()], pa.int64())
+    return pa.RecordBatch.from_arrays([*subjects.columns, *halves, spread], schema=MEMBERS)

@@ -13,13 +13,8 @@ FILE_ROWS = 20_000
 
 MOST_BUCKETS = 4096
 
-ORDER = {
-    Table.POSTS: "author_id",
-    Table.LIKES: "actor_id",
-    Table.BOOKMARKS: "actor_id",
-    Table.REPOSTS: "actor_id",
-}
-"""The pseudonym by which a file's rows are sorted; the bucket comes from it too."""
+ORDER = ("spread",)
+"""Rows of a file stand in the order of their author's or actor's pseudonym, from which the bucket comes too."""
 
 
 def buckets_for(rows: int) -> int:

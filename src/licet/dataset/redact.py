@@ -3,6 +3,7 @@
 from licet.dataset.eligible import Eligible
 from licet.model.licenses import License
 from licet.model.records import Table
+from licet.protocol.pseudonyms import bucket_shift
 
 MENTION = "[@＠][A-Za-z0-9_]+((-+|[.@])[A-Za-z0-9_]+)*"  # noqa: RUF001 # people type the wide sign too
 """`@name`, `@name.example.org`, `@name@example.org` and mail addresses: means the same in RE2 and in Java."""
@@ -29,13 +30,13 @@ def linked(rows: Eligible, license_: License) -> str:
 
 
 def redacted(rows: Eligible, license_: License, buckets: int) -> str:
-    """Give the query of a table's rows as they go out, with their `bucket`; it reads `linked` where rows may link."""
+    """Give the query of a table's rows as they go out, with `bucket` and `spread`; it reads `linked` for links."""
     columns = license_.columns_of(rows.table)
     links = [name for name in LINKS if name in columns and rows.table is Table.POSTS]
     joins = "".join(f" LEFT JOIN linked AS {name}_post ON {name}_post.post_id = r.{name}" for name in links)
     selected = ", ".join(f"{_column(rows.table, name)} AS {name}" for name in columns)
     return (
-        f"SELECT CAST(a.spread % {buckets} AS INTEGER) AS bucket, {selected}"
+        f"SELECT CAST(a.spread >> {bucket_shift(buckets)} AS INTEGER) AS bucket, a.spread AS spread, {selected}"
         f" FROM {rows.source}{joins} WHERE {rows.permitted}"
     )
 

@@ -5,245 +5,126 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from licet.ingest.instants import rfc3339
+import orjson
+
+from licet.ingest.bluesky_records import INTENTS, Change, Intents, Stream, account_change, read_change
+from licet.ingest.json_parts import lines as json_lines
 from licet.ingest.marks import Mark
+from licet.ingest.opened import Opened, Part
 from licet.ingest.reasons import SetAside
-from licet.ingest.said import Said
-from licet.model.members import AccountChange, AccountStatus, Member, MemberId, Protection
-from licet.model.records import Deletion, Ingested, Interaction, Post, PostId, Skipped, Table, Visibility
+from licet.model.records import Ingested, Skipped
 
-PLATFORM = "bluesky"
-COLLECTIONS = {
-    "app.bsky.feed.post": Table.POSTS,
-    "app.bsky.feed.like": Table.LIKES,
-    "app.bsky.feed.repost": Table.REPOSTS,
-}
-"""The collections of a repository that hold records; bookmarks are private and never in the stream."""
-
-_DID = re.compile(r"did:[a-z]+:[A-Za-z0-9._:%-]{1,230}")
-_RKEY = re.compile(r"[A-Za-z0-9._:~-]{1,400}")
-_REVISION = re.compile(r"[A-Za-z0-9]{1,64}")
-_POST_URI = re.compile(rf"at://({_DID.pattern})/app\.bsky\.feed\.post/{_RKEY.pattern}")
-_LANG = re.compile(r"([A-Za-z]{2,3})(-[A-Za-z0-9-]{1,32})?")
-_LONGEST_MEMBER_ID = 255
-_NO_UNAUTHENTICATED = "!no-unauthenticated"
-_CLOSED = {
-    "deactivated": AccountStatus.DEACTIVATED,
-    "suspended": AccountStatus.SUSPENDED,
-    "takendown": AccountStatus.SUSPENDED,
-    "deleted": AccountStatus.DELETED,
-}
+_KINDS = frozenset({"commit", "identity", "account"})
+_EARLY_TIME = re.compile(r'\{"did":"[^"\\]*","time_us":([1-9][0-9]{0,17}),')
+_START = re.compile(rb'\s*\{\s*"did"\s*:\s*"did:[^"\\]*"\s*,\s*"time_us"\s*:\s*[0-9]+\s*,')
 
 
-def read_event(line: str | bytes, where: str) -> list[Ingested]:
+def sees(source: Opened) -> str:
+    """Say what this adapter recognizes in an input, or nothing."""
+    if not source.parts or not all(_is_recording(source, part) for part in source.parts):
+        return ""
+    return f"Bluesky Jetstream events in {len(source.parts)} file{'s' if len(source.parts) > 1 else ''}"
+
+
+def read(source: Opened, intents: Intents = INTENTS) -> Iterator[Ingested]:
+    """Read recorded events, file by file in the order of their names; each account is introduced once."""
+    stream = Stream()
+    for part in source.parts:
+        for item in json_lines(source, part):
+            if isinstance(item, Skipped):
+                yield item
+            else:
+                where, event = item
+                yield from stream.tell(_event(event, where, intents), where)
+
+
+def read_event(line: str | bytes, where: str, intents: Intents = INTENTS) -> list[Ingested]:
     """Read one event: its records, or one Skipped at `where`; never raises on what a line may hold.
 
     An edit gives a superseding Deletion and then the new record; the Deletion stands even where the new one is
     set aside, for the old words were withdrawn.
     """
-    try:
-        event = _parse(line)
-        if event.get("kind") == "account":
-            return [_account(event)]
-        if event.get("kind") == "commit":
-            return _commit(event, where)
-    except SetAside as aside:
-        return [Skipped(where=where, reason=aside.reason)]
-    reason = "not_a_record" if event.get("kind") == "identity" else "malformed_event"
-    return [Skipped(where=where, reason=reason)]
+    event = _parse(line)
+    if event is None:
+        return [Skipped(where=where, reason="malformed_event")]
+    return _event(event, where, intents)
 
 
-def read_lines(lines: Iterable[str | bytes]) -> Iterator[Ingested]:
+def read_lines(lines: Iterable[str | bytes], intents: Intents = INTENTS) -> Iterator[Ingested]:
     """Read a file of events; each account is introduced once, before its first record."""
-    said = Said()
+    stream = Stream()
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            yield from _introduced(read_event(line, f"line {number}"), said)
+            where = f"line {number}"
+            yield from stream.tell(read_event(line, where, intents), where)
 
 
-def read_feed(events: Iterable[tuple[int, str]]) -> Iterator[Ingested | Mark]:
+def read_feed(events: Iterable[tuple[int, str]], intents: Intents = INTENTS) -> Iterator[Ingested | Mark]:
     """Read a live stream of (time in microseconds, line); after each event a Mark says how far it was read.
 
     An empty line says that the stream is quiet.
     """
-    said = Said()
+    stream = Stream()
     for time_us, line in events:
         if line:
-            yield from _introduced(read_event(line, f"event {time_us}"), said)
+            where = f"event {time_us}"
+            yield from stream.tell(read_event(line, where, intents), where)
         yield Mark(cursor=str(time_us or ""), quiet=not line)
 
 
 def time_of(line: str | bytes) -> int | None:
     """Give an event's time in microseconds since 1970, or None where it has none."""
-    try:
-        time_us = _parse(line).get("time_us")
-    except SetAside:
-        return None
+    # Servers write the time near the beginning: the live stream need not parse each event twice.
+    early = _EARLY_TIME.match(line) if isinstance(line, str) else None
+    if early:
+        return int(early[1])
+    time_us = (_parse(line) or {}).get("time_us")
     return time_us if type(time_us) is int and 0 < time_us < 2**63 else None
 
 
-def _introduced(records: list[Ingested], said: Said) -> Iterator[Ingested]:
-    """Put an account's introduction before its first record; region and age stay unknown, which denies."""
-    for record in records:
-        status = AccountStatus.ACTIVE
-        if isinstance(record, Post):
-            member_id = record.author_id
-        elif isinstance(record, Interaction):
-            member_id = record.actor_id
-        elif isinstance(record, AccountChange):
-            # What the event says of the account's status counts; being seen does not.
-            member_id, status = record.member_id, AccountStatus.UNKNOWN
-        else:
-            yield record
-            continue
-        if said.first(member_id):
-            yield Member(member_id=member_id, platform=PLATFORM, protection=Protection.OPEN, status=status)
-        yield record
-
-
-def _parse(line: str | bytes) -> dict[str, Any]:
+def _is_recording(source: Opened, part: Part) -> bool:
+    first = source.head(part).lstrip().partition(b"\n")[0]
     try:
-        event = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise SetAside("malformed_event") from error
-    if not isinstance(event, dict):
-        raise SetAside("malformed_event")
-    return event
+        event = orjson.loads(first)
+    except orjson.JSONDecodeError:
+        # A first event longer than the head is cut off: its beginning must do.
+        return bool(_START.match(first)) and b'"kind"' in first
+    return isinstance(event, dict) and event.get("kind") in _KINDS and {"did", "time_us"} <= event.keys()
 
 
-def _part(whole: dict[str, Any], key: str) -> dict[str, Any]:
-    part = whole.get(key)
-    if not isinstance(part, dict):
-        raise SetAside("malformed_event")
-    return part
-
-
-def _shaped(value: object, shape: re.Pattern[str]) -> str:
-    if not isinstance(value, str) or not shape.fullmatch(value):
-        raise SetAside("malformed_event")
-    return value
-
-
-def _did(value: object) -> MemberId:
-    did = _shaped(value, _DID)
-    if len(did) > _LONGEST_MEMBER_ID:
-        raise SetAside("malformed_event")
-    return MemberId(did)
-
-
-def _account(event: dict[str, Any]) -> AccountChange:
-    account = _part(event, "account")
-    did = _did(event.get("did"))
-    active, status = account.get("active"), account.get("status")
-    if not isinstance(active, bool) or account.get("did", did) != did:
-        raise SetAside("malformed_event")
-    # An account that is closed for a reason we have no word for (throttled, desynchronized) is closed all the same.
-    fallback = AccountStatus.ACTIVE if active else AccountStatus.DEACTIVATED
-    stated = _CLOSED.get(status, fallback) if isinstance(status, str) else fallback
-    return AccountChange(member_id=did, platform=PLATFORM, status=stated)
-
-
-def _commit(event: dict[str, Any], where: str) -> list[Ingested]:
-    commit = _part(event, "commit")
-    collection = commit.get("collection")
-    if not isinstance(collection, str):
-        raise SetAside("malformed_event")
-    if collection not in COLLECTIONS:
-        raise SetAside("not_a_record")
-    table, did = COLLECTIONS[collection], _did(event.get("did"))
-    uri = f"at://{did}/{collection}/{_shaped(commit.get('rkey'), _RKEY)}"
-    operation = commit.get("operation")
-    if operation == "delete":
-        return [Deletion(table=table, record_id=uri, member_id=did)]
-    if operation == "create":
-        return [_record(table, did, uri, _part(commit, "record"))]
-    if operation != "update":
-        raise SetAside("malformed_event")
-    revision = _shaped(commit.get("rev"), _REVISION)
-    edit = Deletion(table=table, record_id=uri, member_id=did, superseded=True, revision=revision)
+def _parse(line: str | bytes) -> dict[str, Any] | None:
     try:
-        return [edit, _record(table, did, uri, _part(commit, "record"))]
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        try:
+            # The stricter and faster parser refuses a whole line for half a character in its text.
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            return None
+    return event if isinstance(event, dict) else None
+
+
+def _event(event: dict[str, Any], where: str, intents: Intents) -> list[Ingested]:
+    kind = event.get("kind")
+    if kind == "commit":
+        commit = event.get("commit")
+        if isinstance(commit, dict):
+            return read_change(_change(event, commit), where, intents)
+    elif kind == "account":
+        return [_account(event, where)]
+    return [Skipped(where=where, reason="not_a_record" if kind == "identity" else "malformed_event")]
+
+
+def _change(event: dict[str, Any], commit: dict[str, Any]) -> Change:
+    get = commit.get
+    return Change(event.get("did"), get("collection"), get("rkey"), get("operation"), get("rev"), get("record"))
+
+
+def _account(event: dict[str, Any], where: str) -> Ingested:
+    account, did = event.get("account"), event.get("did")
+    if not isinstance(account, dict) or account.get("did", did) != did:
+        return Skipped(where=where, reason="malformed_event")
+    try:
+        return account_change(did, account.get("active"), account.get("status"), account.get("time"))
     except SetAside as aside:
-        return [edit, Skipped(where=where, reason=aside.reason)]
-
-
-def _record(table: Table, did: MemberId, uri: str, record: dict[str, Any]) -> Post | Interaction:
-    created_at = rfc3339(record.get("createdAt"))
-    if created_at is None:
-        raise SetAside("unknown_time")
-    if table is Table.POSTS:
-        return Post(
-            post_id=PostId(uri),
-            author_id=did,
-            created_at=created_at,
-            text=_text(record.get("text")),
-            platform=PLATFORM,
-            visibility=_visibility(record.get("labels")),
-            lang=_lang(record.get("langs")),
-            in_reply_to=_post_uri(record, "reply", "parent", "uri"),
-            quote_of=_quoted(record),
-        )
-    post_id, post_author_id = _target(record)
-    return Interaction(
-        table=table,
-        actor_id=did,
-        post_id=post_id,
-        post_author_id=post_author_id,
-        created_at=created_at,
-        platform=PLATFORM,
-        interaction_id=uri,
-    )
-
-
-def _text(text: object) -> str:
-    if not isinstance(text, str):
-        raise SetAside("no_text")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise SetAside("unreadable_text") from error
-    return text
-
-
-def _visibility(labels: object) -> Visibility:
-    """Read the author's own labels; labels that cannot be read leave it unknown who may see the post."""
-    if labels is None:
-        return Visibility.PUBLIC
-    values = labels.get("values") if isinstance(labels, dict) else None
-    if not isinstance(values, list) or not all(isinstance(v, dict) and isinstance(v.get("val"), str) for v in values):
-        raise SetAside("unknown_visibility")
-    hidden = any(value["val"] == _NO_UNAUTHENTICATED for value in values)
-    return Visibility.UNLISTED if hidden else Visibility.PUBLIC
-
-
-def _lang(langs: object) -> str:
-    first = langs[0] if isinstance(langs, list) and langs else None
-    match = _LANG.fullmatch(first) if isinstance(first, str) else None
-    return match[1].lower() if match else "und"
-
-
-def _post_uri(record: dict[str, Any], *path: str) -> str:
-    """Follow a path to the URI of a post; empty where it leads to none."""
-    value: object = record
-    for step in path:
-        value = value.get(step) if isinstance(value, dict) else None
-    return value if isinstance(value, str) and _POST_URI.fullmatch(value) else ""
-
-
-def _quoted(record: dict[str, Any]) -> str:
-    """Give the post that is quoted, alone or beside pictures."""
-    return _post_uri(record, "embed", "record", "uri") or _post_uri(record, "embed", "record", "record", "uri")
-
-
-def _target(record: dict[str, Any]) -> tuple[PostId, MemberId]:
-    subject = record.get("subject")
-    uri = subject.get("uri") if isinstance(subject, dict) else None
-    if not isinstance(uri, str):
-        raise SetAside("unknown_post")
-    match = _POST_URI.fullmatch(uri)
-    if match:
-        return PostId(uri), _did(match[1])
-    if "/app.bsky.feed.post/" in uri:
-        # The authority is a handle, which can move to another account: it does not say whose post it is.
-        raise SetAside("unknown_post_author")
-    raise SetAside("not_a_post")
+        return Skipped(where=where, reason=aside.reason)

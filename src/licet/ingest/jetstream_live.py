@@ -7,7 +7,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from licet.ingest.jetstream import COLLECTIONS, time_of
+from licet.ingest.bluesky_records import WANTED
+from licet.ingest.jetstream import time_of
 from licet.model.errors import UsageError
 
 OVERLAP_US = 1_000_000
@@ -88,7 +89,7 @@ def _receive(socket: ClientConnection) -> Event | None:
 def _address(url: str, position: int | None) -> str:
     parts = urlsplit(url)
     query = [(key, value) for key, value in parse_qsl(parts.query) if key not in {"cursor", "wantedCollections"}]
-    query += [("wantedCollections", collection) for collection in COLLECTIONS]
+    query += [("wantedCollections", collection) for collection in sorted(WANTED)]
     if position is not None:
         query.append(("cursor", str(max(0, position - OVERLAP_US))))
     return urlunsplit(parts._replace(query=urlencode(query)))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from licet.ingest.marks import Mark
 from licet.model.members import AccountChange, AccountStatus, Member, MemberId, Protection, SettingChange
-from licet.model.records import Deletion, Ingested, Interaction, Post, Skipped, Table, interaction_key
+from licet.model.records import Deletion, Hiding, Ingested, Interaction, Post, Skipped, Table, interaction_key
 from licet.model.schemas import LAKE
 from licet.store.asof import changes_between, subjects, superseded_ids
 from licet.store.database import lease, reading, transaction
@@ -20,6 +20,7 @@ from licet.store.facts import (
     load_cursor,
     record_account_changes,
     record_deletions,
+    record_hidings,
     record_members,
     record_settings,
     save_cursor,
@@ -38,8 +39,8 @@ _NOT_KEPT = frozenset({"not_a_record"})
 class IngestReport:
     """What one run stored.
 
-    `counts` has what was new by kind (tables' names, `members`, `account_changes`, `settings`, `deletions`);
-    `skipped` what was set aside by reason; `duplicates` the records that were there already.
+    `counts` has what was new by kind (tables' names, `members`, `account_changes`, `settings`, `deletions`,
+    `hidden_or_shown`); `skipped` what was set aside by reason; `duplicates` the records that were there already.
     """
 
     counts: Mapping[str, int]
@@ -58,6 +59,7 @@ class _Batch:
     account_changes: list[AccountChange] = field(default_factory=list)
     settings: list[SettingChange] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)
+    hidings: list[Hiding] = field(default_factory=list)
     edits: dict[tuple[Table, str], str] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     records: dict[Table, dict[str, Post | Interaction]] = field(default_factory=lambda: {table: {} for table in Table})
@@ -73,6 +75,8 @@ class _Batch:
             self.members[item.member_id] = _over(old, item) if old else item
         elif isinstance(item, Deletion):
             self._deletion(item)
+        elif isinstance(item, Hiding):
+            self.hidings.append(item)
         elif isinstance(item, AccountChange):
             self.account_changes.append(item)
         elif isinstance(item, SettingChange):
@@ -144,9 +148,10 @@ def _write(engine: Engine, lake: Lake, source: str, batch: _Batch, counts: Count
     """Write one batch: deletions, then rows, then the other facts together with the cursor."""
     at = datetime.now(UTC)
     with lease(engine, "ingest"):
-        if batch.deletions:
+        if batch.deletions or batch.hidings:
             with transaction(engine) as conn:
                 counts["deletions"] += record_deletions(conn, batch.deletions, at)
+                counts["hidden_or_shown"] += record_hidings(conn, batch.hidings, at)
         for table, records in batch.records.items():
             if records:
                 new = _append(engine, lake, table, batch)

@@ -52,12 +52,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChange:
-    """A platform told that an account's status or protection changed; `unknown` leaves that part as it was."""
+    """A platform told that an account's status or protection changed; `unknown` leaves that part as it was.
+
+    Where `at` says when, a change that arrives late does not replace a later one; else the order of arrival counts.
+    """
 
     member_id: MemberId
     platform: str
     status: AccountStatus = AccountStatus.UNKNOWN
     protection: Protection = Protection.UNKNOWN
+    at: datetime | None = None
 
 
 class Choice(StrEnum):

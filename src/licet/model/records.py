@@ -79,6 +79,22 @@ class Deletion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hiding:
+    """The platform hid a record for a cause, or took that cause back; a record with any cause left stays hidden.
+
+    Of several about one cause the latest `at` counts, in whatever order they arrive. `record_id` is as in a Deletion,
+    which is final and outlives every showing.
+    """
+
+    table: Table
+    record_id: str
+    member_id: MemberId
+    hidden: bool
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
     """An input record was set aside: where (a line or path), and why (a reason code of the adapter)."""
 
@@ -86,7 +102,7 @@ class Skipped:
     reason: str
 
 
-Ingested = Member | AccountChange | SettingChange | Post | Interaction | Deletion | Skipped
+Ingested = Member | AccountChange | SettingChange | Post | Interaction | Deletion | Hiding | Skipped
 """What an adapter yields."""
 
 

@@ -32,6 +32,8 @@ class Compiled:
     permitted: tuple[int, ...]
     """The values that permit."""
     branches: tuple[Branch, ...]
+    permissions: tuple[tuple[str, ...], ...] | None
+    """Tests under each of which one subject permits; None where only the whole expression tells."""
 
     def outcome(self, subject: str, record: str) -> str:
         """Give the INTEGER expression of one subject's outcome; arguments are table aliases.
@@ -52,12 +54,22 @@ class Compiled:
         """
         *earlier, text = [self.outcome(subject, record) for subject in subjects]
         for each in reversed(earlier):
-            text = f"CASE WHEN {self.permits(each)} THEN {text} ELSE {each} END"
+            text = f"CASE WHEN {self._permitting(each)} THEN {text} ELSE {each} END"
         return text
 
-    def permits(self, expression: str) -> str:
-        """Give the BOOLEAN expression that tells whether an outcome expression permits."""
-        return _among(f"({expression})", [str(index) for index in self.permitted])
+    def permits(self, subjects: Sequence[str], record: str) -> str:
+        """Give the BOOLEAN expression that is true exactly where `decision` permits, and else false or NULL.
+
+        Where the rules allow it, this is a plain conjunction, which an engine can push down to members and records.
+        """
+        if self.permissions is None:
+            return self._permitting(self.decision(subjects, record))
+        either = " OR ".join(f"({' AND '.join(tests)})" for tests in self.permissions) or "1 = 0"
+        each = [either.replace("{s}", f"{subject}.").replace("{r}", f"{record}.") for subject in subjects]
+        return "(" + " AND ".join(f"({one})" for one in each) + ")"
+
+    def _permitting(self, outcome: str) -> str:
+        return _among(f"({outcome})", [str(index) for index in self.permitted])
 
 
 def compile_rules(notice: Notice | None, terms: Terms, table: str) -> Compiled:
@@ -87,6 +99,7 @@ class _Writer:
         self.outcomes: list[Decision] = []
         self.branches: list[Branch] = []
         self.passing: dict[str, frozenset[str]] | None = {}
+        self.permissions: list[dict[str, frozenset[str]]] | None = []
         self.usual: Branch | None = None
 
     def add(self, tests: tuple[str, ...], decision: Decision) -> None:
@@ -115,34 +128,62 @@ class _Writer:
         return not self.branches[-1].tests
 
     def shortcut(self, step: Step) -> None:
-        """Keep one test for the usual permission, tried before all: most rows then meet one WHEN, not a dozen.
+        """Keep each permission as one test of listed values: a filter needs no more, and most rows meet the usual one.
 
         It exists where every rule before it asks one listed attribute only, so that "not that rule, and not unknown"
         is again a list of values.
         """
         listed = [item for item in step.when if isinstance(item, Condition) and item.key in KNOWN]
-        if self.passing is None or not step.when or len(listed) < len(step.when):
+        if not step.when or len(listed) < len(step.when):
             self.passing = None
-            return
         if step.decision.permit:
-            met = dict(self.passing)
-            for item in listed:
-                met[_column(item)] = met.get(_column(item), KNOWN[item.key]) & item.values
-            tests = tuple(_member(column, values) for column, values in met.items())
-            self.usual = Branch(
-                tests=("NOT {r}deleted", "{s}member_id IS NOT NULL", *tests), outcome=self.outcomes.index(step.decision)
-            )
-        if len(listed) > 1:
+            self.permission(listed, step.decision)
+        if self.passing is None or len(listed) > 1:
             self.passing = None
             return
         column, known = _column(listed[0]), KNOWN[listed[0].key]
         self.passing[column] = self.passing.get(column, known) - listed[0].values
 
+    def permission(self, listed: Sequence[Condition], decision: Decision) -> None:
+        """Note what permits, or that it cannot be told apart from the rules before."""
+        if self.passing is None or self.permissions is None:
+            self.permissions = None
+            return
+        met = dict(self.passing)
+        for item in listed:
+            met[_column(item)] = met.get(_column(item), KNOWN[item.key]) & item.values
+        self.permissions.append(met)
+        self.usual = Branch(tests=_tests(met), outcome=self.outcomes.index(decision))
+
     def compiled(self) -> Compiled:
+        permitted = tuple(index for index, outcome in enumerate(self.outcomes) if outcome.permit)
+        permissions = None if self.permissions is None else tuple(_tests(met) for met in _joined(self.permissions))
         if self.usual is not None:
             self.branches.insert(0, self.usual)
-        permitted = tuple(index for index, outcome in enumerate(self.outcomes) if outcome.permit)
-        return Compiled(outcomes=tuple(self.outcomes), permitted=permitted, branches=tuple(self.branches))
+        return Compiled(
+            outcomes=tuple(self.outcomes),
+            permitted=permitted,
+            branches=tuple(self.branches),
+            permissions=permissions,
+        )
+
+
+def _tests(met: dict[str, frozenset[str]]) -> tuple[str, ...]:
+    values = (_member(column, values) for column, values in met.items())
+    return ("NOT {r}deleted", "{s}member_id IS NOT NULL", *values)
+
+
+def _joined(permissions: Sequence[dict[str, frozenset[str]]]) -> list[dict[str, frozenset[str]]]:
+    """Make one of neighbors that differ in the values of one column only."""
+    joined: list[dict[str, frozenset[str]]] = []
+    for met in permissions:
+        last = joined[-1] if joined else {}
+        differing = [column for column in met if met[column] != last.get(column)]
+        if last.keys() == met.keys() and len(differing) == 1:
+            joined[-1] = last | {differing[0]: last[differing[0]] | met[differing[0]]}
+        else:
+            joined.append(met)
+    return joined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,20 +11,23 @@ from collections.abc import Iterable, Iterator
 DIGITS = 32
 """Length of a pseudonym in hexadecimal digits (128 bits)."""
 
+_SPREAD_DIGITS = 15
+"""As many digits as a signed 64-bit integer holds."""
+
 
 def member_secrets(key: bytes, member_id: str) -> tuple[str, str]:
     """Give a member's pseudonym and secret, 32 hexadecimal digits each."""
-    digest = next(member_digests(key, [member_id]))
-    return digest[:DIGITS], digest[DIGITS:]
+    digits = next(member_digests(key, [member_id])).hex()
+    return digits[:DIGITS], digits[DIGITS:]
 
 
-def member_digests(key: bytes, member_ids: Iterable[str]) -> Iterator[str]:
-    """Give, for each member, 64 hexadecimal digits: the pseudonym, then the secret."""
-    keyed = hashlib.blake2b(key=key, digest_size=32, person=b"licet-member")
+def member_digests(key: bytes, member_ids: Iterable[str]) -> Iterator[bytes]:
+    """Give, for each member, `DIGITS` bytes: in hexadecimal digits the pseudonym, then the secret."""
+    keyed = hashlib.blake2b(key=key, digest_size=DIGITS, person=b"licet-member")
     for member_id in member_ids:
         one = keyed.copy()  # the key is hashed once, not once a member
         one.update(member_id.encode())
-        yield one.hexdigest()
+        yield one.digest()
 
 
 def post_pseudonym(author_secret: str, post_id: str) -> str:
@@ -32,6 +35,16 @@ def post_pseudonym(author_secret: str, post_id: str) -> str:
     return hashlib.sha256((author_secret + post_id).encode()).hexdigest()[:DIGITS]
 
 
+def spread_of(pseudonym: str) -> int:
+    """Give a member's place among all, in [0, 2^60): in the order of pseudonyms, evenly spread."""
+    return int(pseudonym[:_SPREAD_DIGITS], 16)
+
+
 def bucket_of(pseudonym: str, buckets: int) -> int:
-    """Give the bucket of a member's rows, from the pseudonym's first 32 bits."""
-    return int(pseudonym[:8], 16) % buckets
+    """Give the bucket of a member's rows among a power of two of buckets, which follow the order of pseudonyms."""
+    return spread_of(pseudonym) >> bucket_shift(buckets)
+
+
+def bucket_shift(buckets: int) -> int:
+    """Give by how many bits `spread_of` is shifted to the right to give the bucket, in SQL as in Python."""
+    return 4 * _SPREAD_DIGITS - (buckets.bit_length() - 1)

@@ -1,22 +1,21 @@
 """Bring every license's shared tables up to the newest fact: one pass a batch, however many members it holds."""
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import Connection
 
 from licet.model.licenses import License
 from licet.model.records import Table
 from licet.policy.notice import digest
-from licet.recall.remove import remove
-from licet.recall.trace import Fallen, Span, trace
+from licet.recall.remove import Rewritten, Shelf, remove, warm
+from licet.recall.trace import Fallen, Records, Span, trace
 from licet.store import asof, parties
 from licet.store.database import lease, reading, transaction
+from licet.store.engine import SqlEngine
 from licet.store.facts import last_seq, newest_withdrawal
 from licet.store.house import House
-from licet.store.shared import CommitFacts, Snapshot, reconcile, version_of
+from licet.store.shared import Snapshot, reconcile, version_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +38,10 @@ def _licenses(conn: Connection) -> list[License]:
     return [license_ for license_, _ in asof.licenses_as_of(conn, last_seq(conn))]
 
 
-def catch_up(house: House, now: datetime, grace_s: float = 0.0) -> int:
+def catch_up(house: House, now: datetime, grace_s: float = 0.0, engine: SqlEngine | None = None) -> int:
     """Take everything withdrawn so far out of every license's shared tables; return how many rows went.
 
+    `engine` is the house's own if None.
     One license's failure does not keep the others waiting: the first error is raised when all were tried.
     A license built under another notice than the one in force stays as it is, hence refused, until built again.
     """
@@ -50,7 +50,7 @@ def catch_up(house: House, now: datetime, grace_s: float = 0.0) -> int:
     rows, errors = 0, []
     for lag in behind:
         try:
-            rows += catch_up_license(house, lag.license_id, now, grace_s)
+            rows += catch_up_license(house, lag.license_id, now, grace_s, engine)
         except Exception as error:  # noqa: BLE001 # raised below, after the others had their turn
             errors.append(error)
     if errors:
@@ -58,7 +58,9 @@ def catch_up(house: House, now: datetime, grace_s: float = 0.0) -> int:
     return rows
 
 
-def catch_up_license(house: House, license_id: str, now: datetime, grace_s: float = 0.0) -> int:
+def catch_up_license(
+    house: House, license_id: str, now: datetime, grace_s: float = 0.0, engine: SqlEngine | None = None
+) -> int:
     """Take everything withdrawn so far out of one license's shared tables; return how many rows went.
 
     Killed at any instant, it leaves tables that are whole: a commit lists only files that are on disk, and the
@@ -79,14 +81,25 @@ def catch_up_license(house: House, license_id: str, now: datetime, grace_s: floa
             changes = asof.changes_between(conn, after, upto)
             if notice is None or _built_otherwise(snapshots, digest(notice)):
                 return 0
-            fallen = trace(conn, house, license_, changes, Span(after=after, upto=upto, notice=notice, now=now))
-        rows, fresh = _remove_all(house, license_, snapshots, fallen, upto)
+            records = Records(lake=house.lake, engine=engine or house.engine)
+            span = Span(after=after, upto=upto, notice=notice, now=now)
+            fallen = trace(conn, records, license_, changes, span)
+        shelves = {table: _shelf(house, license_, table, snapshot, engine) for table, snapshot in snapshots.items()}
+        rows, fresh = _remove_all(house, license_, shelves, fallen, upto)
         with transaction(house.database) as conn:
             _write_down(conn, license_, fresh)
             parties.set_checked_seq(conn, license_id, upto)
         for table in fresh:
             house.shared.sweep(license_id, table, grace_s, now)
         return rows
+
+
+def prepare(house: House, license_id: str) -> None:
+    """Learn what a license's shared files point to, so that an opt-out need not wait for it; holds no lease."""
+    with reading(house.database) as conn:
+        license_, _ = asof.license_as_of(conn, license_id, last_seq(conn))
+    for table, snapshot in _snapshots(house, license_).items():
+        warm(_shelf(house, license_, table, snapshot, None))
 
 
 def tidy(house: House, license_id: str, now: datetime, grace_s: float = 0.0) -> int:
@@ -112,36 +125,27 @@ def _built_otherwise(snapshots: dict[Table, Snapshot], in_force: str) -> bool:
     return any(snapshot.facts.policy_digest != in_force for snapshot in snapshots.values())
 
 
+def _shelf(house: House, license_: License, table: Table, snapshot: Snapshot, engine: SqlEngine | None) -> Shelf:
+    """Give a table's version with those who work on it; what this process knows of its files is of use only here."""
+    return Shelf(
+        folder=house.shared.folder(license_.license_id, table),
+        table=table,
+        snapshot=snapshot,
+        engine=engine or house.engine,
+        pointers=None if engine else house.shared.pointers,
+    )
+
+
 def _remove_all(
-    house: House, license_: License, snapshots: dict[Table, Snapshot], fallen: dict[Table, Fallen], upto: int
+    house: House, license_: License, shelves: dict[Table, Shelf], fallen: dict[Table, Fallen], upto: int
 ) -> tuple[int, dict[Table, Snapshot]]:
     """Give the rows that went and the new version of every table that lost some."""
     rows, fresh = 0, {}
-    for table, snapshot in snapshots.items():
-        if not fallen[table]:
-            continue
-        folder = house.shared.folder(license_.license_id, table)
-        change = remove(folder, table, snapshot, fallen[table], house.engine)
+    for table, shelf in shelves.items():
+        change = remove(shelf, fallen[table]) if fallen[table] else Rewritten()
         if not change.remove:
             continue
-        facts = CommitFacts(
-            as_of_seq=upto,
-            policy_digest=snapshot.facts.policy_digest,
-            buckets=snapshot.facts.buckets,
-            cause="recall",
-            excluded={},
-        )
-        fresh[table] = house.shared.commit(license_, table, change.add, change.remove, facts)
-        _make_last(folder / "_delta_log", fresh[table].version)
+        stated = replace(shelf.snapshot.facts, as_of_seq=upto, cause="recall", excluded={})
+        fresh[table] = house.shared.commit(license_, table, change.add, change.remove, stated)
         rows += change.rows
     return rows, fresh
-
-
-def _make_last(log: Path, version: int) -> None:
-    """Bring a commit to the disk before anything builds on it: a power cut must not bring removed rows back."""
-    for path in (log / f"{version:020d}.json", log):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

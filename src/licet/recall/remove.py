@@ -1,24 +1,23 @@
 """Rewrite the files of a shared table that hold what has to go, and no other file."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from typing import TypeVar
 
 from licet.model.records import Table
 from licet.protocol.pseudonyms import bucket_of
+from licet.recall.cut import LINKS, TARGETS, Cut, points_of
 from licet.recall.trace import Fallen
-from licet.store.engine import LocalEngine, parquet
-from licet.store.parcels import write_parcels
+from licet.store.engine import SqlEngine
+from licet.store.pointers import Pointers
 from licet.store.shared import DataFile, Snapshot
 
-LINKS = ("in_reply_to", "quote_of")
-"""Columns of posts that name another post."""
+Done = TypeVar("Done")
+
+PART = 16
+"""Files that one thread or task takes at a time, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,120 +29,73 @@ class Rewritten:
     rows: int = 0
 
 
-def remove(folder: Path, table: Table, snapshot: Snapshot, fallen: Fallen, engine: LocalEngine) -> Rewritten:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """A version of one shared table, where its files lie, who does the work, and what is known of its pointers.
+
+    Without `pointers` the linking columns of every file are read.
+    """
+
+    folder: Path
+    table: Table
+    snapshot: Snapshot
+    engine: SqlEngine
+    pointers: Pointers | None = None
+
+    @property
+    def pointing(self) -> tuple[str, ...]:
+        """Give the columns that name another row's post or its author."""
+        columns = LINKS if self.table is Table.POSTS else TARGETS
+        return tuple(name for name in columns if f'"{name}"' in self.snapshot.schema_string)
+
+
+def remove(shelf: Shelf, fallen: Fallen) -> Rewritten:
     """Write the affected files of a version anew without what has to go; the new files are on disk, not committed."""
-    files = {file.name: file for file in snapshot.files}
-    own = _own_files(snapshot, fallen.owners)
-    posts: Iterable[str] = fallen.posts
-    if table is Table.POSTS:
-        affected, posts = _posts_affected(folder, snapshot, own, fallen, engine)
-    else:
-        affected = _interactions_affected(folder, files, own, fallen, engine)
-    cut = _Cut(table=table, fallen=fallen, posts=posts)
-    old = [files[name] for name in sorted(affected)]
-    share = max(1, -(-len(old) // engine.threads))
-    parts = [old[start : start + share] for start in range(0, len(old), share)]
-    with ThreadPoolExecutor(engine.threads) as pool:
-        new = [file for part in pool.map(partial(cut.rewrite, folder), parts) for file in part]
+    own = _own_files(shelf.snapshot, fallen.owners)
+    seen = _spread(shelf, Cut.of(shelf.table, fallen).own, own)
+    affected = {name for part in seen for name in part.files}
+    posts = fallen.posts.union(*(part.posts for part in seen))
+    cut = Cut.of(shelf.table, fallen, links=posts)
+    sought = posts if shelf.table is Table.POSTS else fallen.members | fallen.posts
+    if sought and shelf.pointing:
+        others = [file for file in shelf.snapshot.files if file.name not in affected]
+        pointing = _spread(shelf, partial(cut.pointing, shelf.pointing), _narrowed(shelf, others, sought))
+        affected |= {name for part in pointing for name in part.files}
+    old = [file for file in shelf.snapshot.files if file.name in affected]
+    new = [parcel for part in _spread(shelf, cut.rewrite, old) for parcel in part]
     rows = sum(file.rows for file in old) - sum(file.rows for file in new)
-    return Rewritten(add=tuple(new), remove=tuple(old), rows=rows)
+    add = tuple(DataFile(name=parcel.name, size=parcel.size, rows=parcel.rows) for parcel in new)
+    return Rewritten(add=add, remove=tuple(old), rows=rows)
 
 
-def _own_files(snapshot: Snapshot, owners: Iterable[str]) -> list[str]:
+def warm(shelf: Shelf) -> None:
+    """Learn what the files of a version point to, so that the next recall need not read them."""
+    if shelf.pointers is None or not shelf.pointing:
+        return
+    names = {file.name for file in shelf.snapshot.files}
+    shelf.pointers.forget_others(shelf.folder, names)
+    unknown = set(shelf.pointers.unknown(shelf.folder, names))
+    files = [file for file in shelf.snapshot.files if file.name in unknown]
+    for found in _spread(shelf, partial(points_of, shelf.pointing), files):
+        shelf.pointers.learn(shelf.folder, found)
+
+
+def _narrowed(shelf: Shelf, files: Sequence[DataFile], sought: Collection[str]) -> list[DataFile]:
+    """Leave out files that surely point to nothing sought."""
+    if shelf.pointers is None or not files:
+        return list(files)
+    warm(shelf)
+    may = set(shelf.pointers.may_point(shelf.folder, [file.name for file in files], sought))
+    return [file for file in files if file.name in may]
+
+
+def _own_files(snapshot: Snapshot, owners: Iterable[str]) -> list[DataFile]:
     buckets = {bucket_of(owner, snapshot.facts.buckets) for owner in owners}
-    return [file.name for file in snapshot.files if file.bucket in buckets]
+    return [file for file in snapshot.files if file.bucket in buckets]
 
 
-def _posts_affected(
-    folder: Path, snapshot: Snapshot, own: Sequence[str], fallen: Fallen, engine: LocalEngine
-) -> tuple[set[str], set[str]]:
-    """Give the files to rewrite, and the posts that go: links to them are cut too."""
-    ids = {"members": fallen.members, "posts": fallen.posts}
-    where = "author_id IN (FROM members) OR post_id IN (FROM posts)"
-    rows = _scan(folder, own, f"SELECT filename, post_id FROM files WHERE {where}", ids, engine)
-    affected, posts = _names(rows), {row[1] for row in rows}
-    links = [name for name in LINKS if f'"{name}"' in snapshot.schema_string]
-    if posts and links:
-        where = " OR ".join(f"{name} IN (FROM posts)" for name in links)
-        names = [file.name for file in snapshot.files if file.name not in affected]
-        affected |= _names(
-            _scan(folder, names, f"SELECT DISTINCT filename FROM files WHERE {where}", {"posts": posts}, engine)
-        )
-    return affected, posts
-
-
-def _interactions_affected(
-    folder: Path, names: Iterable[str], own: Sequence[str], fallen: Fallen, engine: LocalEngine
-) -> set[str]:
-    """Give the files to rewrite: the actor's bucket by name, the target's author and the target by a scan."""
-    pairs = {f"{actor} {post}" for actor, post in fallen.pairs}
-    ids = {"members": fallen.members, "posts": fallen.posts, "pairs": pairs}
-    select = "SELECT DISTINCT filename FROM files WHERE"
-    by_actor = "actor_id IN (FROM members) OR actor_id || ' ' || post_id IN (FROM pairs)"
-    found = _names(_scan(folder, own, f"{select} {by_actor}", ids, engine))
-    by_target = {"post_author_id IN (FROM members)": fallen.members, "post_id IN (FROM posts)": fallen.posts}
-    asked = [text for text, wanted in by_target.items() if wanted]
-    if asked:
-        others = [name for name in names if name not in found]
-        found |= _names(_scan(folder, others, f"{select} {' OR '.join(asked)}", ids, engine))
-    return found
-
-
-def _names(rows: Iterable[tuple[str, ...]]) -> set[str]:
-    return {Path(row[0]).name for row in rows}
-
-
-def _scan(
-    folder: Path, names: Sequence[str], query: str, ids: Mapping[str, Iterable[str]], engine: LocalEngine
-) -> list[tuple[str, ...]]:
-    """Ask the named `files`, by lists of ids."""
-    if not names:
-        return []
-    with engine.session() as session:
-        for name, wanted in ids.items():
-            session.register(name, pa.table({"id": pa.array(sorted(wanted), pa.string())}))
-        source = parquet([str(folder / name) for name in names], filename=True)
-        return session.sql(query.replace("FROM files", f"FROM {source}")).fetchall()
-
-
-class _Cut:
-    """What to leave out of every file of one table."""
-
-    def __init__(self, *, table: Table, fallen: Fallen, posts: Iterable[str]) -> None:
-        self.table = table
-        self.members = pa.array(sorted(fallen.members), pa.string())
-        self.posts = pa.array(sorted(posts), pa.string())
-        self.pairs = pa.array(sorted(f"{actor} {post}" for actor, post in fallen.pairs), pa.string())
-
-    def rewrite(self, folder: Path, files: Sequence[DataFile]) -> list[DataFile]:
-        """Write files anew, in the same order, and bring them to the disk; a file left empty has no successor."""
-        schema = pq.read_schema(folder / files[0].name).remove_metadata()
-        written = write_parcels(self._kept(folder, files), folder, schema)
-        return [DataFile(name=parcel.name, size=parcel.size, rows=parcel.rows) for parcel in written]
-
-    def _kept(self, folder: Path, files: Sequence[DataFile]) -> Iterator[pa.RecordBatch]:
-        for file in files:
-            rows = pq.ParquetFile(folder / file.name).read()
-            kept = self._unlink(rows.filter(pc.invert(self._gone(rows)))).combine_chunks()
-            bucket = pa.repeat(pa.scalar(file.bucket, pa.int32()), kept.num_rows)
-            yield from kept.append_column("bucket", bucket).to_batches()
-
-    def _gone(self, rows: pa.Table) -> pa.ChunkedArray:
-        if self.table is Table.POSTS:
-            by_author = pc.is_in(rows["author_id"], value_set=self.members)
-            return pc.or_(by_author, pc.is_in(rows["post_id"], value_set=self.posts))
-        either = pc.or_(
-            pc.is_in(rows["actor_id"], value_set=self.members), pc.is_in(rows["post_author_id"], value_set=self.members)
-        )
-        both = pc.binary_join_element_wise(rows["actor_id"], rows["post_id"], " ")
-        record = pc.or_(pc.is_in(rows["post_id"], value_set=self.posts), pc.is_in(both, value_set=self.pairs))
-        return pc.or_(either, record)
-
-    def _unlink(self, rows: pa.Table) -> pa.Table:
-        for name in LINKS:
-            if self.table is Table.POSTS and name in rows.column_names:
-                at = rows.column_names.index(name)
-                cut = pc.is_in(rows[name], value_set=self.posts)
-                values = pc.if_else(cut, pa.scalar(None, pa.string()), rows[name])
-                rows = rows.set_column(at, rows.schema.field(name), values)
-        return rows
+def _spread(shelf: Shelf, work: Callable[[Path, Sequence[DataFile]], Done], files: Sequence[DataFile]) -> list[Done]:
+    """Do work on files, some at a time: few enough to keep every worker busy, many enough to share what each costs."""
+    size = max(1, min(PART, len(files) // 8))
+    parts = [files[start : start + size] for start in range(0, len(files), size)]
+    return shelf.engine.spread(partial(work, shelf.folder), parts)

@@ -16,7 +16,8 @@ from licet.policy.residual import withdrawn
 from licet.policy.vocabulary import CHANNELS
 from licet.protocol.pseudonyms import member_secrets, post_pseudonym
 from licet.store import asof
-from licet.store.house import House
+from licet.store.engine import SqlEngine
+from licet.store.lake import Lake
 
 NAMED = 50_000
 """Up to this many members are asked for by name; for more, reading all of them is cheaper."""
@@ -50,22 +51,38 @@ class Span:
     now: datetime
 
 
-def trace(conn: Connection, house: House, license_: License, changes: asof.Changes, span: Span) -> dict[Table, Fallen]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """The lake, and the engine that looks records up in it."""
+
+    lake: Lake
+    engine: SqlEngine
+
+    def rows(self, table: Table, columns: str, where: str, ids: Iterable[str]) -> list[tuple[Any, ...]]:
+        """Give columns of the records of which `where` holds; it may read the ids `FROM wanted`."""
+        wanted = pa.table({"id": pa.array(sorted(ids), pa.string())})
+        with self.engine.run({str(table): self.lake.source(table), "wanted": wanted}) as run:
+            return run.fetch(f"SELECT DISTINCT {columns} FROM {table} WHERE {where}")
+
+
+def trace(
+    conn: Connection, records: Records, license_: License, changes: asof.Changes, span: Span
+) -> dict[Table, Fallen]:
     """Give what has to go from each table of a license by the facts of a span."""
     key = asof.license_key(conn, license_.license_id)
     leaving = _leaving(conn, license_, changes.member_ids, span)
     edited = [d for d in changes.deletions if d.superseded]
     deleted = [d for d in changes.deletions if not d.superseded]
     # An edited post loses its earlier text, not the interactions with it.
-    targets = _deleted_posts(house, license_.tables, deleted, key)
-    posts = targets | _deleted_posts(house, (), edited, key)
+    targets = _deleted_posts(records, license_.tables, deleted, key)
+    posts = targets | _deleted_posts(records, (), edited, key)
     found: dict[Table, Fallen] = {}
     for table in license_.tables:
         members = frozenset(member_secrets(key, member_id)[0] for member_id in leaving[table])
-        pairs = frozenset(_deleted_pairs(house, table, changes.deletions, key))
+        pairs = frozenset(_deleted_pairs(records, table, changes.deletions, key))
         owners = set(posts.values()) if table is Table.POSTS else {actor for actor, _ in pairs}
-        records = frozenset(posts if table is Table.POSTS else targets)
-        found[table] = Fallen(members=members, posts=records, pairs=pairs, owners=frozenset(owners | members))
+        gone = frozenset(posts if table is Table.POSTS else targets)
+        found[table] = Fallen(members=members, posts=gone, pairs=pairs, owners=frozenset(owners | members))
     return found
 
 
@@ -120,18 +137,20 @@ def _subjects(
     }
 
 
-def _deleted_posts(house: House, tables: Sequence[Table], deletions: Iterable[Deletion], key: bytes) -> dict[str, str]:
+def _deleted_posts(
+    records: Records, tables: Sequence[Table], deletions: Iterable[Deletion], key: bytes
+) -> dict[str, str]:
     """Give the pseudonyms of deleted and edited posts, each with its author's.
 
     Whoever the lake names as a post's author counts beside the member whom the deletion names.
     """
     named = {(d.record_id, str(d.member_id)) for d in deletions if d.table is Table.POSTS}
-    ids = pa.table({"id": pa.array(sorted({post_id for post_id, _ in named}), pa.string())})
+    ids = {post_id for post_id, _ in named}
     if named:
         for table in {Table.POSTS, *tables}:
             author = "author_id" if table is Table.POSTS else "post_author_id"
             where = "post_id IN (SELECT id FROM wanted)"
-            named.update(_lake_rows(house, table, f"post_id, {author}", where, ids))
+            named.update(records.rows(table, f"post_id, {author}", where, ids))
     found: dict[str, str] = {}
     for post_id, author_id in named:
         pseudonym, secret = member_secrets(key, author_id)
@@ -139,20 +158,14 @@ def _deleted_posts(house: House, tables: Sequence[Table], deletions: Iterable[De
     return found
 
 
-def _deleted_pairs(house: House, table: Table, deletions: Iterable[Deletion], key: bytes) -> Iterable[tuple[str, str]]:
+def _deleted_pairs(
+    records: Records, table: Table, deletions: Iterable[Deletion], key: bytes
+) -> Iterable[tuple[str, str]]:
     """Give the deleted interactions of a table by the pseudonyms of actor and post, as the lake knows them."""
     ids = sorted({d.record_id for d in deletions if d.table is table})
     if table is Table.POSTS or not ids:
         return
-    wanted = pa.table({"id": pa.array(ids, pa.string())})
     where = "interaction_id IN (SELECT id FROM wanted) OR (actor_id || ' ' || post_id) IN (SELECT id FROM wanted)"
-    for actor_id, post_id, author_id in _lake_rows(house, table, "actor_id, post_id, post_author_id", where, wanted):
+    for actor_id, post_id, author_id in records.rows(table, "actor_id, post_id, post_author_id", where, ids):
         secret = member_secrets(key, author_id)[1]
         yield member_secrets(key, actor_id)[0], post_pseudonym(secret, post_id)
-
-
-def _lake_rows(house: House, table: Table, columns: str, where: str, wanted: pa.Table) -> list[tuple[Any, ...]]:
-    with house.engine.session() as session:
-        session.register("wanted", wanted)
-        query = f"SELECT DISTINCT {columns} FROM {house.lake.relation(session, table)} WHERE {where}"
-        return session.sql(query).fetchall()

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from licet.model.errors import LicetError
-from licet.recall.catch_up import Lag, catch_up_license, lagging, tidy
+from licet.recall.catch_up import Lag, catch_up_license, lagging, prepare, tidy
 from licet.store import asof
 from licet.store.database import reading
 from licet.store.facts import last_seq, newest_withdrawal
@@ -22,7 +22,7 @@ LOOK_S = 0.005
 SURVEY_S = 0.25
 """Seconds between two looks at every license's watermark: a build may end behind a withdrawal."""
 TIDY_S = 60.0
-"""Seconds between two sweeps of files that no version lists."""
+"""Seconds between two sweeps of files that no version lists, when files that a build wrote are looked through too."""
 SLOWEST_S = 5.0
 """The longest pause after a failure, in seconds."""
 
@@ -99,6 +99,7 @@ class Worker:
     def _tidy(self, name: str) -> None:
         try:
             tidy(self._house, name, self._clock(), self._grace_s)
+            prepare(self._house, name)
         except Exception as error:  # noqa: BLE001 # tried again at the next turn
             _tell("sweeping", error)
 

@@ -1,13 +1,27 @@
 """State as of a sequence number: members, settings, notices, licenses, and what changed between two numbers."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    and_,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy import Table as SqlTable
 
 from licet.model.errors import NotFound
@@ -25,7 +39,7 @@ FETCH = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What may take rows away between two numbers: members' states and settings, and deletions."""
+    """What may take rows away between two numbers: members' states and settings, and records deleted or hidden."""
 
     member_ids: frozenset[str]
     deletions: tuple[Deletion, ...]
@@ -67,11 +81,39 @@ def setting_as_of(
 def _setting_rows(
     conn: Connection, purpose: str, seq: int, recipient_id: str, member_ids: Sequence[str] | None
 ) -> Iterable[Any]:
+    return _rows(conn, choices(seq, purpose, recipient_id), t.setting_fact.c.member_id, member_ids)
+
+
+def choices(seq: int, purpose: str, recipient_id: str) -> Select[Any]:
+    """Query the choices standing as of `seq` that bear on a purpose and a recipient."""
     c = t.setting_fact.c
-    query = select(c.member_id, c.recipient_id, c.choice, c.source, c.seq).where(
-        c.purpose == purpose, c.recipient_id.in_({EVERY_RECIPIENT, recipient_id}), _holds(t.setting_fact, seq)
+    bears = or_(c.recipient_id == EVERY_RECIPIENT, c.recipient_id == recipient_id)
+    query = select(c.member_id, c.recipient_id, c.choice, c.source, c.seq)
+    return query.where(c.purpose == purpose, bears, _holds(t.setting_fact, seq))
+
+
+def member_states(seq: int) -> Select[Any]:
+    """Query members' states as of `seq`, as far as decisions look at them."""
+    c = t.member_fact.c
+    return select(c.member_id, c.region, c.age_band, c.protection, c.status).where(_holds(t.member_fact, seq))
+
+
+def showings(seq: int, notice_version: str) -> Select[Any]:
+    """Query when members were shown a notice, as known at `seq`."""
+    c = t.shown_fact.c
+    return select(c.member_id, c.at_us).where(c.notice_version == notice_version, c.seq <= seq)
+
+
+def fallen_records(seq: int) -> CompoundSelect[Any]:
+    """Query the records deleted, edited or hidden at `seq`: table, id, and the number before which rows fall."""
+    c, h = t.deletion_fact.c, t.hiding_fact.c
+    forever: ColumnElement[int] = literal_column(str(t.OPEN), BigInteger)
+    before = case((c.superseded, c.seq), else_=forever).label("before_seq")
+    gone = select(c.record_table, c.record_id, before).where(c.seq <= seq)
+    hidden = select(h.record_table, h.record_id, forever.label("before_seq")).where(
+        h.hidden, _holds(t.hiding_fact, seq)
     )
-    return _rows(conn, query, c.member_id, member_ids)
+    return union_all(gone, hidden)
 
 
 def _rows(
@@ -118,10 +160,8 @@ def subjects(
     member_ids: Sequence[str] | None = None,
 ) -> pa.Table:
     """Give members as a decision sees them as of `seq` (schema `SUBJECTS`), all of them or those named."""
-    c = t.member_fact.c
-    query = select(c.member_id, c.region, c.age_band, c.protection, c.status).where(_holds(t.member_fact, seq))
     columns: list[list[str]] = [[], [], [], [], []]
-    for rows in _parts(conn, query, c.member_id, member_ids):
+    for rows in _parts(conn, member_states(seq), t.member_fact.c.member_id, member_ids):
         for column, values in zip(columns, zip(*rows, strict=True), strict=False):
             column.extend(values)
     positions = _positions(_setting_rows(conn, purpose, seq, recipient_id, member_ids))
@@ -135,16 +175,15 @@ def subjects(
 
 
 def _shown(conn: Connection, seq: int, version: str, member_ids: Sequence[str] | None) -> dict[str, datetime]:
-    c = t.shown_fact.c
-    query = select(c.member_id, c.at_us).where(c.notice_version == version, c.seq <= seq)
-    return {row.member_id: instant(row.at_us) for row in _rows(conn, query, c.member_id, member_ids)}
+    rows = _rows(conn, showings(seq, version), t.shown_fact.c.member_id, member_ids)
+    return {row.member_id: instant(row.at_us) for row in rows}
 
 
 def notices_as_of(conn: Connection, seq: int) -> list[Notice]:
     """Give the notices published by `seq`, oldest first."""
     c = t.notice_fact.c
     query = select(c.source, c.version).where(c.seq <= seq).order_by(c.seq)
-    return [parse_notice(row.source, row.version) for row in conn.execute(query)]
+    return [_parsed(row.source, row.version) for row in conn.execute(query)]
 
 
 def notice_in_force(conn: Connection, seq: int, at: datetime) -> Notice | None:
@@ -158,7 +197,12 @@ def notice_in_force(conn: Connection, seq: int, at: datetime) -> Notice | None:
         row = max(begun, key=lambda row: (row.effective_us, row.seq))
     else:
         row = min(rows, key=lambda row: (row.effective_us, -row.seq))
-    return parse_notice(row.source, row.version)
+    return _parsed(row.source, row.version)
+
+
+@lru_cache(maxsize=64)
+def _parsed(source: str, version: str) -> Notice:
+    return parse_notice(source, version)
 
 
 def license_as_of(conn: Connection, license_id: str, seq: int) -> tuple[License, str]:
@@ -197,13 +241,15 @@ def license_key(conn: Connection, license_id: str) -> bytes:
     return bytes(conn.execute(select(t.license_key.c.key).where(t.license_key.c.license_id == license_id)).scalar_one())
 
 
-def deletions_as_of(conn: Connection, seq: int) -> pa.Table:
-    """Give every deletion known at `seq`: record_table, record_id, and the seq before which rows fall."""
-    c = t.deletion_fact.c
-    rows = list(conn.execute(select(c.record_table, c.record_id, c.superseded, c.seq).where(c.seq <= seq)))
+def deletions_as_of(conn: Connection, seq: int, record_ids: Sequence[str] | None = None) -> pa.Table:
+    """Give the rows of `fallen_records`, all of them or those of the records named."""
+    fallen = fallen_records(seq).subquery()
+    rows = list(_rows(conn, select(fallen), fallen.c.record_id, record_ids))
     schema = pa.schema([("record_table", pa.string()), ("record_id", pa.string()), ("before_seq", pa.int64())])
-    columns = [[r[0] for r in rows], [r[1] for r in rows], [r[3] if r[2] else t.OPEN for r in rows]]
-    return pa.table([pa.array(v, f.type) for v, f in zip(columns, schema, strict=True)], schema=schema)
+    columns = list(zip(*rows, strict=True)) or [(), (), ()]
+    return pa.table(
+        [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema=schema
+    )
 
 
 def superseded_ids(conn: Connection, table: Table, record_ids: Sequence[str]) -> dict[str, int]:
@@ -234,7 +280,15 @@ def changes_between(conn: Connection, after: int, upto: int) -> Changes:
         )
         for row in rows
     )
-    return Changes(member_ids=frozenset(members), deletions=deletions)
+    return Changes(member_ids=frozenset(members), deletions=(*deletions, *_hidden_between(conn, after, upto)))
+
+
+def _hidden_between(conn: Connection, after: int, upto: int) -> Iterator[Deletion]:
+    """Give the records that were hidden in between and are so still: until a build they are as good as deleted."""
+    c = t.hiding_fact.c
+    query = select(t.hiding_fact).where(c.hidden, c.seq > after, _holds(t.hiding_fact, upto)).order_by(c.seq)
+    for row in conn.execute(query):
+        yield Deletion(table=Table(row.record_table), record_id=row.record_id, member_id=MemberId(row.member_id))
 
 
 def seq_at(conn: Connection, at: datetime) -> int:

@@ -6,16 +6,16 @@ nobody can later commit 9, on PostgreSQL as on SQLite.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, tuple_, update
 
 from licet.model.errors import UsageError
 from licet.model.licenses import License
-from licet.model.members import AccountChange, Choice, Member, NoticeShown, SettingChange
-from licet.model.records import Deletion, Skipped
+from licet.model.members import AccountChange, AccountStatus, Choice, Member, NoticeShown, Protection, SettingChange
+from licet.model.records import Deletion, Hiding, Skipped
 from licet.store import tables as t
 
 PLATFORM = "platform"
@@ -62,13 +62,54 @@ def record_members(conn: Connection, members: Iterable[Member], at: datetime) ->
 
 
 def record_account_changes(conn: Connection, changes: Iterable[AccountChange], at: datetime) -> int:
-    """Record changes of status and protection, also of members not yet known; return how many took effect."""
+    """Record changes of status and protection, also of members not yet known; return how many took effect.
+
+    A change that says when it happened gives way to what is known to have happened later.
+    """
+    hold_order(conn)
     merged: dict[str, dict[str, str]] = {}
-    for change in changes:
-        known = {key: str(value) for key, value in asdict(change).items() if value != "unknown"}
-        merged.setdefault(change.member_id, {}).update(known)
+    for change in _in_time(conn, list(changes)):
+        known = {key: str(getattr(change, key)) for key in ("member_id", "platform", "status", "protection")}
+        stated = {key: value for key, value in known.items() if value != "unknown"}
+        merged.setdefault(change.member_id, {}).update(stated)
     blank = {"region": "unknown", "age_band": "unknown", "protection": "unknown", "status": "unknown"}
     return _record_states(conn, {key: blank | value for key, value in merged.items()}, at)
+
+
+def _in_time(conn: Connection, changes: Sequence[AccountChange]) -> list[AccountChange]:
+    """Blank what a later change has overtaken, and keep when each member's status and protection changed last."""
+    dated = sorted({change.member_id for change in changes if change.at is not None})
+    times, kept = _account_times(conn, dated), []
+    for change in changes:
+        if change.at is None:
+            kept.append(change)
+            continue
+        moment = micros(change.at)
+        status, protection = times.get(change.member_id, (-1, -1))
+        stated = (change.status != AccountStatus.UNKNOWN, change.protection != Protection.UNKNOWN)
+        late = replace(
+            change,
+            status=change.status if moment >= status else AccountStatus.UNKNOWN,
+            protection=change.protection if moment >= protection else Protection.UNKNOWN,
+        )
+        kept.append(late)
+        newest = (max(status, moment) if stated[0] else status, max(protection, moment) if stated[1] else protection)
+        times[change.member_id] = newest
+    rows = [{"member_id": m, "status_us": times[m][0], "protection_us": times[m][1]} for m in dated]
+    for start in range(0, len(dated), CHUNK):
+        conn.execute(delete(t.account_time).where(t.account_time.c.member_id.in_(dated[start : start + CHUNK])))
+    if rows:
+        conn.execute(insert(t.account_time), rows)
+    return kept
+
+
+def _account_times(conn: Connection, member_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    c = t.account_time.c
+    times: dict[str, tuple[int, int]] = {}
+    for start in range(0, len(member_ids), CHUNK):
+        for row in conn.execute(select(t.account_time).where(c.member_id.in_(member_ids[start : start + CHUNK]))):
+            times[row.member_id] = (row.status_us, row.protection_us)
+    return times
 
 
 def _record_states(conn: Connection, states: dict[str, dict[str, Any]], at: datetime) -> int:
@@ -135,6 +176,7 @@ def _standing(conn: Connection, keys: Sequence[tuple[str, str, str]]) -> dict[tu
 _STATE_KEYS: dict[str, tuple[str, ...]] = {
     "member_fact": ("member_id",),
     "setting_fact": ("member_id", "purpose", "recipient_id"),
+    "hiding_fact": ("record_table", "record_id", "cause"),
     "license_fact": ("license_id",),
 }
 
@@ -211,6 +253,46 @@ def _deletion_row(seq: int, deletion: Deletion) -> dict[str, Any]:
     row = asdict(deletion)
     row["record_table"] = str(row.pop("table"))
     return row | {"seq": seq}
+
+
+def record_hidings(conn: Connection, hidings: Iterable[Hiding], at: datetime) -> int:
+    """Record that records were hidden or shown again; one older than what stands is no fact. Return how many are.
+
+    Of two about the same cause at the same instant the hiding counts.
+    """
+    hold_order(conn)
+    latest: dict[tuple[str, str, str], Hiding] = {}
+    for hiding in sorted(hidings, key=_moment):
+        latest[str(hiding.table), hiding.record_id, hiding.cause] = hiding
+    standing = _standing_hidings(conn, list(latest))
+    fresh = {key: hiding for key, hiding in latest.items() if _moment(hiding) > standing.get(key, (-1, False))}
+    if not fresh:
+        return 0
+    withdraws = any(hiding.hidden and not standing.get(key, (0, False))[1] for key, hiding in fresh.items())
+    _append(conn, t.hiding_fact, "hiding", [_hiding_row(h) for h in fresh.values()], at, withdraws=withdraws)
+    return len(fresh)
+
+
+def _moment(hiding: Hiding) -> tuple[int, bool]:
+    return micros(hiding.at), hiding.hidden
+
+
+def _standing_hidings(
+    conn: Connection, keys: Sequence[tuple[str, str, str]]
+) -> dict[tuple[str, str, str], tuple[int, bool]]:
+    c = t.hiding_fact.c
+    name = tuple_(c.record_table, c.record_id, c.cause)
+    standing: dict[tuple[str, str, str], tuple[int, bool]] = {}
+    for start in range(0, len(keys), CHUNK):
+        query = select(c.record_table, c.record_id, c.cause, c.at_us, c.hidden).where(c.until_seq == t.OPEN)
+        for row in conn.execute(query.where(name.in_(keys[start : start + CHUNK]))):
+            standing[row.record_table, row.record_id, row.cause] = (row.at_us, row.hidden)
+    return standing
+
+
+def _hiding_row(hiding: Hiding) -> dict[str, Any]:
+    row = asdict(hiding)
+    return {"record_table": str(row.pop("table")), "at_us": micros(row.pop("at"))} | row
 
 
 def publish_notice(conn: Connection, version: str, digest: str, effective: datetime, source: str, at: datetime) -> int:

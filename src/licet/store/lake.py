@@ -8,11 +8,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import TableNotFoundError
 
 from licet.model.errors import IntegrityError
 from licet.model.records import Table
 from licet.model.schemas import LAKE
-from licet.store.engine import LocalEngine, parquet
+from licet.store.engine import LocalEngine, Source, parquet
 
 RECORD_KEY: dict[Table, tuple[str, ...]] = {
     Table.POSTS: ("post_id",),
@@ -78,12 +79,18 @@ class Lake:
         session.register(name, delta.to_pyarrow_dataset())
         return name
 
+    def source(self, table: Table, version: int | None = None) -> Source:
+        """Give what any engine can read a table's rows from."""
+        delta = self.open(table, version)
+        return LAKE[table].empty_table() if delta is None or not delta.file_uris() else delta
+
     def open(self, table: Table, version: int | None = None) -> DeltaTable | None:
         """Open a table, or give None if it has no records yet."""
         options = dict(self.storage_options) or None
-        if not DeltaTable.is_deltatable(self._url(table), options):
+        try:
+            delta = DeltaTable(self._url(table), version=version, storage_options=options)
+        except TableNotFoundError:
             return None
-        delta = DeltaTable(self._url(table), version=version, storage_options=options)
         refuse_soft_deletes(delta)
         return delta
 

@@ -6,10 +6,11 @@ Statistics hold numbers of rows only and commits name no predicate, so nothing o
 import contextlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema
@@ -22,6 +23,7 @@ from licet.model.records import Table
 from licet.model.schemas import shared_schema
 from licet.store import parties
 from licet.store.lake import refuse_soft_deletes
+from licet.store.pointers import Pointers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +71,21 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A snapshot as it was read, what its commit's file looked like then, and the open table if there is one."""
+
+    snapshot: Snapshot
+    mark: tuple[int, ...]
+    table: DeltaTable | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SharedTables:
     """The folder that holds every license's shared tables, `root/<license>/<table>`."""
 
     root: Path
+    pointers: Pointers = field(default_factory=Pointers, init=False, repr=False, compare=False)
+    _kept: dict[Path, _Kept] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def folder(self, license_id: str, table: Table) -> Path:
         """Give the folder of a table's files."""
@@ -80,40 +93,54 @@ class SharedTables:
 
     def latest_version(self, license_id: str, table: Table) -> int:
         """Give the newest version, -1 if there is none, by listing the log (cheap)."""
-        log = self.folder(license_id, table) / "_delta_log"
-        if not log.is_dir():
-            return -1
-        return max((int(path.stem) for path in log.glob("*.json") if path.stem.isdigit()), default=-1)
+        return max(_versions(self.folder(license_id, table) / "_delta_log"), default=-1)
 
     def snapshot(self, license_id: str, table: Table) -> Snapshot | None:
         """Read the current version, or None if the table was never built.
+
+        Whoever read the version before reads only the commits since.
 
         Raises:
             IntegrityError: the newest commit was not made by licet.
         """
         folder = self.folder(license_id, table)
+        version = self.latest_version(license_id, table)
+        kept = self._kept.get(folder)
+        if kept is not None and _mark(folder, kept.snapshot.version) == kept.mark:
+            followed = _follow(kept.snapshot, folder, version)
+            if followed is not None:
+                self._keep(folder, followed, kept.table)
+                return followed
+        self._kept.pop(folder, None)
         if not DeltaTable.is_deltatable(str(folder)):
             return None
         delta = DeltaTable(str(folder))
-        refuse_soft_deletes(delta)
-        info = delta.history(1)[0]
-        if "licet" not in info:
-            raise IntegrityError(f"table `{license_id}/{table}` holds a foreign commit", "rebuild it: `licet build`")
-        actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-        files = tuple(DataFile(name=a["path"], size=a["size_bytes"], rows=a["num_records"]) for a in actions)
-        return Snapshot(
-            version=delta.version(),
-            table_id=str(delta.metadata().id),
-            schema_string=delta.schema().to_json(),
-            files=tuple(sorted(files, key=lambda file: file.name)),
-            facts=CommitFacts(**json.loads(info["licet"])),
-            at=datetime.fromtimestamp(info["timestamp"] / 1000, UTC),
-        )
+        found = _read(delta, f"{license_id}/{table}")
+        self._keep(folder, found, delta)
+        return found
+
+    def _keep(self, folder: Path, snapshot: Snapshot, table: DeltaTable | None) -> None:
+        mark = _mark(folder, snapshot.version)
+        if mark is not None:
+            self._kept[folder] = _Kept(snapshot=snapshot, mark=mark, table=table)
+
+    def _open(self, folder: Path, version: int) -> DeltaTable:
+        """Give the open table at the version that a commit builds on."""
+        kept = self._kept.get(folder)
+        if kept is not None and kept.table is not None:
+            if kept.table.version() != version:
+                kept.table.update_incremental()
+            if kept.table.version() == version:
+                return kept.table
+        return DeltaTable(str(folder))
 
     def commit(
         self, license_: License, table: Table, add: Sequence[DataFile], remove: Sequence[DataFile], facts: CommitFacts
     ) -> Snapshot:
-        """Commit files already in the table's folder as a new version, taking others out; hold the license's lease."""
+        """Commit files already in the table's folder as a new version, taking others out; hold the license's lease.
+
+        The commit is on the disk on return: a power cut must not bring back what it took out.
+        """
         folder = self.folder(license_.license_id, table)
         folder.mkdir(parents=True, exist_ok=True)
         schema = Schema.from_arrow(shared_schema(license_, table))
@@ -121,11 +148,11 @@ class SharedTables:
         properties = CommitProperties(custom_metadata={"licet": stated}, max_commit_retries=0)
         now = int(datetime.now(UTC).timestamp() * 1000)
         adds = [_add(file, now) for file in add]
-        if DeltaTable.is_deltatable(str(folder)):
-            gone = [_remove(file, now) for file in remove]
-            DeltaTable(str(folder)).create_write_transaction(
-                [*adds, *gone], "append", schema, commit_properties=properties
-            )
+        earlier = self.snapshot(license_.license_id, table)
+        if earlier is not None:
+            actions: list[AddAction | RemoveAction] = [*adds, *(_remove(file, now) for file in remove)]
+            delta = self._open(folder, earlier.version)
+            delta.create_write_transaction(actions, "append", schema, commit_properties=properties)
         else:
             create_table_with_add_actions(
                 str(folder),
@@ -140,6 +167,7 @@ class SharedTables:
         snapshot = self.snapshot(license_.license_id, table)
         if snapshot is None:
             raise IntegrityError("a commit just made cannot be read", "check the disk, then run the command again")
+        _make_last(folder / "_delta_log", snapshot.version)
         return snapshot
 
     def sweep(self, license_id: str, table: Table, grace_s: float, now: datetime) -> int:
@@ -150,13 +178,105 @@ class SharedTables:
         snapshot = self.snapshot(license_id, table)
         live = {file.name for file in snapshot.files} if snapshot else set()
         gone = 0
-        for path in self.folder(license_id, table).glob("**/*.parquet"):
-            if "_delta_log" in path.parts or path.name in live:
-                continue
+        for path in _data_files(self.folder(license_id, table), live):
             if now.timestamp() - path.stat().st_mtime >= grace_s:
                 path.unlink(missing_ok=True)
                 gone += 1
         return gone
+
+
+def _versions(log: Path) -> Iterator[int]:
+    try:
+        names = os.listdir(log)  # noqa: PTH208 # a log may hold thousands of commits, and a path object for each is slow
+    except FileNotFoundError:
+        return
+    for name in names:
+        stem, _, kind = name.partition(".")
+        if kind == "json" and stem.isdigit():
+            yield int(stem)
+
+
+def _mark(folder: Path, version: int) -> tuple[int, ...] | None:
+    """Tell a commit's file from another of the same name: a table may be removed and built anew."""
+    try:
+        found = (folder / "_delta_log" / f"{version:020d}.json").stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _read(delta: DeltaTable, name: str) -> Snapshot:
+    """Read a whole table's log."""
+    refuse_soft_deletes(delta)
+    info = delta.history(1)[0]
+    if "licet" not in info:
+        raise IntegrityError(f"table `{name}` holds a foreign commit", "rebuild it: `licet build`")
+    actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+    files = (DataFile(name=a["path"], size=a["size_bytes"], rows=a["num_records"]) for a in actions)
+    return Snapshot(
+        version=delta.version(),
+        table_id=str(delta.metadata().id),
+        schema_string=delta.schema().to_json(),
+        files=_in_order(files),
+        facts=CommitFacts(**json.loads(info["licet"])),
+        at=_instant(info),
+    )
+
+
+def _follow(snapshot: Snapshot, folder: Path, upto: int) -> Snapshot | None:
+    """Give the snapshot after the commits since, or None where one of them is not as licet makes them."""
+    for version in range(snapshot.version + 1, upto + 1):
+        found = _after(snapshot, (folder / "_delta_log" / f"{version:020d}.json").read_bytes())
+        if found is None:
+            return None
+        snapshot = found
+    return snapshot if snapshot.version == upto else None
+
+
+def _after(snapshot: Snapshot, commit: bytes) -> Snapshot | None:
+    files = {file.name: file for file in snapshot.files}
+    stated: dict[str, Any] = {}
+    for line in commit.splitlines():
+        ((kind, action),) = json.loads(line).items()
+        if kind == "remove":
+            files.pop(action["path"], None)
+        elif kind == "add" and not action.get("deletionVector"):
+            rows = json.loads(action["stats"])["numRecords"]
+            files[action["path"]] = DataFile(name=action["path"], size=action["size"], rows=rows)
+        elif kind == "commitInfo" and "licet" in action:
+            stated = action
+        else:
+            return None
+    if not stated:
+        return None
+    facts = CommitFacts(**json.loads(stated["licet"]))
+    version = snapshot.version + 1
+    return replace(snapshot, version=version, files=_in_order(files.values()), facts=facts, at=_instant(stated))
+
+
+def _in_order(files: Iterable[DataFile]) -> tuple[DataFile, ...]:
+    return tuple(sorted(files, key=lambda file: file.name))
+
+
+def _instant(info: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(info["timestamp"] / 1000, UTC)
+
+
+def _data_files(folder: Path, but: Container[str]) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        if "_delta_log" in folders:
+            folders.remove("_delta_log")
+        yield from (Path(place, name) for name in names if name not in but and name.endswith(".parquet"))
+
+
+def _make_last(log: Path, version: int) -> None:
+    """Bring a commit to the disk."""
+    for path in (log / f"{version:020d}.json", log):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _add(file: DataFile, now: int) -> AddAction:

@@ -7,30 +7,39 @@ a file is the same as one written on one machine. Needs the extra `spark`, and J
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import sqlglot
+from deltalake import DeltaTable
+from deltalake.fs import DeltaStorageHandler
+from pyarrow.dataset import dataset
+from pyarrow.fs import PyFileSystem
 
 from licet.model.errors import UsageError
-from licet.store.engine import Source
+from licet.store.engine import Done, Part, Source
 from licet.store.parcels import Parcel, write_parcels
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 _PARCEL = "name string, size long, rows long"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SparkEngine:
-    """A Spark master (`local[2]`, `spark://host:7077`, `yarn`) and Spark's own options."""
+    """A Spark master (`local[2]`, `spark://host:7077`, `yarn`) and Spark's own options.
+
+    Tasks open a lake on an object store with `storage_options`, and with what their environment says (`AWS_…`).
+    """
 
     master: str
     options: Mapping[str, str] = field(default_factory=dict)
+    storage_options: Mapping[str, str] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def run(self, sources: Mapping[str, Source]) -> Iterator["SparkRun"]:
@@ -43,14 +52,24 @@ class SparkEngine:
         spark = _application(self.master, self.options).newSession()
         spark.conf.set("spark.sql.session.timeZone", "UTC")
         for name, source in sources.items():
-            frame = spark.createDataFrame(source) if isinstance(source, pa.Table) else _parquet(spark, source)
-            frame.createOrReplaceTempView(name)
+            _frame(spark, source, dict(self.storage_options)).createOrReplaceTempView(name)
         run = SparkRun(spark=spark)
         try:
             yield run
         finally:
             for name in (*sources, *run.defined):
                 spark.catalog.dropTempView(name)
+
+    def spread(self, work: Callable[[Part], Done], parts: Sequence[Part]) -> list[Done]:
+        """Do the same work on every part, one task each.
+
+        A task that Spark runs twice leaves files that nobody lists; the next sweep deletes them.
+        """
+        if not parts:
+            return []
+        context = _application(self.master, self.options).sparkContext
+        done: list[Done] = context.parallelize(parts, len(parts)).map(work).collect()
+        return done
 
     def stop(self) -> None:
         """Stop the Spark application, if this process runs one."""
@@ -84,7 +103,7 @@ class SparkRun:
                 row = {"name": [parcel.name], "size": [parcel.size], "rows": [parcel.rows]}
                 yield pa.RecordBatch.from_pydict(row)
 
-        sorted_rows = self.spark.sql(spark_sql(query)).repartition("bucket").sortWithinPartitions("bucket", *order)
+        sorted_rows = self.spark.sql(spark_sql(query)).repartition("bucket").sortWithinPartitions(*order)
         written = sorted_rows.mapInArrow(write_partition, _PARCEL).collect()
         return [Parcel(name=row["name"], size=row["size"], rows=row["rows"]) for row in written]
 
@@ -121,5 +140,27 @@ def _application(master: str, options: Mapping[str, str]) -> "SparkSession":
     return application
 
 
-def _parquet(spark: "SparkSession", source: Any) -> Any:  # noqa: ANN401 # PySpark's types are there only with the extra
-    return spark.read.parquet(*source.file_uris())
+def _frame(spark: "SparkSession", source: Source, storage_options: dict[str, str]) -> "DataFrame":
+    if isinstance(source, pa.Table):
+        return spark.createDataFrame(source)
+    if isinstance(source, Path):
+        return spark.read.parquet(str(source))
+    if urlsplit(source.table_uri).scheme in {"", "file"}:
+        return spark.read.parquet(*source.file_uris())
+    return _remote(spark, source, storage_options)
+
+
+def _remote(spark: "SparkSession", delta: DeltaTable, storage_options: dict[str, str]) -> "DataFrame":
+    """Read a table on an object store: each task opens its files with delta-rs, so Spark needs no jar for the store."""
+    root = delta.table_uri.rstrip("/")
+    schema = pa.schema(delta.schema().to_arrow())
+
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        store = PyFileSystem(DeltaStorageHandler(root, storage_options or None))
+        for batch in batches:
+            names = batch.column("name").to_pylist()
+            yield from dataset(names, schema=schema, filesystem=store, format="parquet").to_batches()
+
+    names = [(uri.removeprefix(f"{root}/"),) for uri in delta.file_uris()]
+    files = spark.createDataFrame(spark.sparkContext.parallelize(names, len(names)), "name string")
+    return files.mapInArrow(read, spark.createDataFrame(schema.empty_table()).schema)

@@ -86,6 +86,28 @@ deletion_fact = Table(
     UniqueConstraint("record_table", "record_id", "superseded", "revision"),
 )
 
+hiding_fact = Table(
+    "hiding_fact",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("until_seq", BigInteger, nullable=False, default=OPEN),
+    Column("record_table", String(16), nullable=False),
+    Column("record_id", String(1024), nullable=False),
+    Column("member_id", String(255), nullable=False),
+    Column("cause", String(255), nullable=False),
+    Column("hidden", Boolean, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index("hiding_fact_record", "record_table", "record_id", "cause", "until_seq"),
+)
+
+account_time = Table(
+    "account_time",
+    metadata,
+    Column("member_id", String(255), primary_key=True),
+    Column("status_us", BigInteger, nullable=False),
+    Column("protection_us", BigInteger, nullable=False),
+)
+
 notice_fact = Table(
     "notice_fact",
     metadata,
@@ -121,14 +143,47 @@ recipient = Table(
     Column("recipient_id", String(64), primary_key=True),
     Column("name", String(255), nullable=False),
     Column("at_us", BigInteger, nullable=False),
+    Column("revoked_us", BigInteger, nullable=False, default=0),
+    Column("networks", Text, nullable=False, default=""),
 )
 
-recipient_token = Table(
-    "recipient_token",
+credential = Table(
+    "credential",
+    metadata,
+    Column("credential_id", String(64), primary_key=True),
+    Column("recipient_id", String(64), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("expires_us", BigInteger, nullable=False),
+    Index("credential_recipient", "recipient_id", "expires_us"),
+)
+
+access_token = Table(
+    "access_token",
     metadata,
     Column("token_hash", String(64), primary_key=True),
-    Column("recipient_id", String(64), nullable=False),
+    Column("credential_id", String(64), nullable=False),
     Column("expires_us", BigInteger, nullable=False),
+    Index("access_token_expires", "expires_us"),
+)
+
+audit_request = Table(
+    "audit_request",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("recipient_id", String(64), nullable=False),
+    Column("credential_id", String(64), nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("route", String(255), nullable=False),
+    Column("license_id", String(64), nullable=False),
+    Column("record_table", String(16), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("duration_us", BigInteger, nullable=False),
+    Column("network", String(64), nullable=False),
+    Index("audit_request_at", "at_us"),
+    Index("audit_request_recipient", "recipient_id", "at_us"),
 )
 
 shared_version = Table(
