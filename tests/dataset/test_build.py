@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from pyarrow import parquet as pq
 from tests.dataset.conftest import LICENSE, NOW, Scene, like, member, post
 
 from licet.dataset.build import build
@@ -206,3 +207,23 @@ def test_progress_names_each_step(scene: Scene) -> None:
     assert steps[0] == "facts"
     assert "posts: eligible" in steps
     assert steps[-1] == "likes: commit"
+
+
+def test_rows_that_a_rebuild_drops_leave_by_their_keys_and_the_rules_are_named(scene: Scene) -> None:
+    """What an earlier version handed out and the new one does not is owed, whatever the reason."""
+    scene.members(member("x:a"), member("x:b"))
+    scene.ingest(Table.POSTS, post("x:1", "x:a", text="one"), post("x:2", "x:b", text="two"))
+    scene.build()
+    (gone,) = [row for row in scene.rows(Table.POSTS) if row["text"] == "two"]
+    scene.choose("x:b", Choice.DENY)
+    scene.build()
+    snapshot = scene.house.shared.snapshot("l1", Table.POSTS)
+    assert snapshot is not None
+    (file,) = snapshot.facts.keys
+    (row,) = pq.ParquetFile(scene.house.shared.folder("l1", Table.POSTS) / "_keys" / file.name).read().to_pylist()
+    assert (row["post_id"], row["author_id"]) == (gone["post_id"], gone["author_id"])
+    assert (row["_change_type"], row["_reason"]) == ("delete", "no_longer_permitted")
+    scene.build()
+    again = scene.house.shared.snapshot("l1", Table.POSTS)
+    assert again is not None
+    assert again.facts.keys == ()

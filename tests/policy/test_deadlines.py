@@ -1,13 +1,28 @@
 """Deadlines in the unit in which the law counts them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licet.policy.deadlines import deadlines_for, due, first_due
+from licet.model.licenses import License, LicenseId, RecipientId
+from licet.policy.deadlines import deadlines_for, due, due_by, first_due
 from licet.policy.notice import Deadline, Notice, Unit
 
+_LICENSE = License(
+    license_id=LicenseId("l1"),
+    recipient_id=RecipientId("acme"),
+    purpose="third_party_training",
+    tables=(),
+    columns=(),
+    langs=(),
+    created_from=datetime(2020, 1, 1, tzinfo=UTC),
+    created_until=datetime(2030, 1, 1, tzinfo=UTC),
+    starts=datetime(2024, 1, 1, tzinfo=UTC),
+    ends=datetime(2030, 1, 1, tzinfo=UTC),
+    recall_within_hours=24,
+)
 _FRIDAY = datetime(2024, 12, 20, 9, 30, tzinfo=UTC)
 
 
@@ -48,3 +63,13 @@ def test_the_earliest_of_the_deadlines_that_apply_counts(x_notice: Notice) -> No
     assert first_due(x_notice, "recall", start, "US-CA") == datetime(2025, 3, 24, tzinfo=UTC)
     assert first_due(x_notice, "recall", start, "US-TX") == datetime(2025, 4, 2, tzinfo=UTC)
     assert first_due(x_notice, "never heard of", start, "US") is None
+
+
+def test_a_recall_is_due_by_the_agreed_hours_or_by_a_law_that_is_first(x_notice: Notice) -> None:
+    """The license's hours bound it; where they are long, California's fifteen business days come first."""
+    start = datetime(2025, 3, 3, tzinfo=UTC)
+    day, year = (replace(_LICENSE, recall_within_hours=hours) for hours in (24, 24 * 365))
+    assert due_by(day, x_notice, start, ["US-CA", "FR"]) == start + timedelta(days=1)
+    assert due_by(year, x_notice, start, ["US-CA", "FR"]) == datetime(2025, 3, 24, tzinfo=UTC)
+    assert due_by(year, x_notice, start, ["FR"]) == datetime(2025, 4, 2, tzinfo=UTC)
+    assert due_by(year, None, start, []) == start + timedelta(days=365)

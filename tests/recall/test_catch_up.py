@@ -12,12 +12,15 @@ from recall_world import KEY, LICENSE, NOTICE, NOW, World, make_world, member, u
 
 from licet.dataset.build import build
 from licet.model.members import AccountStatus, Choice
+from licet.model.recalls import Cause, State
 from licet.model.records import Table
 from licet.policy.notice import digest, parse_notice
 from licet.protocol.pseudonyms import member_secrets
 from licet.recall.catch_up import catch_up, prepare, tidy
 from licet.store import facts, parties
 from licet.store.database import reading, transaction
+from licet.store.recalls import recalls_of
+from licet.store.shared import KEYS_FOLDER
 
 TABLES = (Table.POSTS, Table.LIKES)
 _homes = itertools.count()
@@ -161,14 +164,34 @@ def test_the_bytes_of_removed_rows_are_gone_from_the_disk(world: World) -> None:
     world.say("x:3")
     catch_up(world.house, NOW)
     assert _found(world, words) == set()
-    assert _found(world, ["x:3"]) == set()
+    assert _found(world, ["x:3", "words of p:3 by its author"], but="") == set()
 
 
-def _found(world: World, words: list[str]) -> set[str]:
+def test_what_left_is_told_by_its_keys_and_why_and_by_nothing_else(world: World) -> None:
+    pseudonym, _ = member_secrets(KEY, "x:3")
+    told = {(row[0], row[1]) for row in world.shared(Table.POSTS) if row[1] == pseudonym}
+    world.say("x:3")
+    catch_up(world.house, NOW)
+    with reading(world.house.database) as conn:
+        (recall,) = recalls_of(conn)
+    (departure,) = [each for each in recall.departures if each.table is Table.POSTS]
+    rows = [
+        row
+        for file in departure.keys
+        for row in pq.ParquetFile(world.folder(Table.POSTS) / KEYS_FOLDER / file.name).read().to_pylist()
+    ]
+    assert {(row["post_id"], row["author_id"]) for row in rows} == told
+    assert {(row["_change_type"], row["_reason"]) for row in rows} == {("delete", Cause.OPTED_OUT)}
+    assert set(rows[0]) == {"post_id", "author_id", "_change_type", "_reason"}
+    assert departure.rows == len(rows)
+    assert (recall.state, recall.due > recall.opened) == (State.OPEN, True)
+
+
+def _found(world: World, words: list[str], but: str = KEYS_FOLDER) -> set[str]:
     """Give the words that some file of the shared tables holds, in its bytes or in its Parquet columns."""
     found: set[str] = set()
     for path in world.house.shared.root.rglob("*"):
-        if path.is_file():
+        if path.is_file() and path.parent.name != but:
             held = path.read_bytes()
             held += str(pq.ParquetFile(path).read().to_pylist()).encode() if path.suffix == ".parquet" else b""
             found |= {word for word in words if word.encode() in held}

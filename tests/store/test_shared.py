@@ -1,6 +1,7 @@
 """Shared tables: the Delta commit is the truth, SQL follows it, and what is not listed is swept."""
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -10,12 +11,16 @@ from pyarrow import parquet as pq
 
 from licet.model.errors import IntegrityError
 from licet.model.licenses import License
+from licet.model.recalls import KeyFile, State
 from licet.model.records import Table
 from licet.model.schemas import shared_schema
 from licet.store import parties
 from licet.store.database import reading, transaction
+from licet.store.facts import grant_license
 from licet.store.house import House
-from licet.store.shared import CommitFacts, DataFile, SharedTables, reconcile, version_of
+from licet.store.keys import KeyWriter
+from licet.store.recalls import recalls_of, was_delivered
+from licet.store.shared import KEYS_FOLDER, CommitFacts, DataFile, SharedTables, reconcile, version_of
 
 
 def stated(seq: int, cause: str = "build") -> CommitFacts:
@@ -136,3 +141,43 @@ def test_a_foreign_commit_is_refused(house: House, granted: License) -> None:
     write_deltalake(str(folder), stranger, mode="append")
     with pytest.raises(IntegrityError, match="foreign commit"):
         house.shared.snapshot(granted.license_id, Table.POSTS)
+
+
+def test_keys_of_rows_that_left_stay_and_strays_of_a_killed_writer_go(house: House, granted: License) -> None:
+    folder = house.shared.folder(granted.license_id, Table.POSTS)
+    old = write_file(house, granted, 0, ["a", "b"])
+    house.shared.commit(granted, Table.POSTS, [old], [], stated(1))
+    written: list[KeyFile] = []
+    for _ in range(2):
+        with KeyWriter(folder, ("post_id", "author_id"), 1) as keys:
+            keys.add(pq.ParquetFile(folder / old.name).read(), pa.array(["opted_out", "deleted"]))
+        assert keys.file is not None
+        written.append(keys.file)
+    with KeyWriter(folder, ("post_id", "author_id"), 2) as early:
+        early.add(pq.ParquetFile(folder / old.name).read(), pa.array(["opted_out", "deleted"]))
+    house.shared.commit(granted, Table.POSTS, [], [old], replace(stated(2, "recall"), keys=tuple(written[:1])))
+    house.shared.sweep(granted.license_id, Table.POSTS, 0.0, datetime.now(UTC) + timedelta(seconds=1))
+    assert [path.name for path in (folder / KEYS_FOLDER).iterdir()] == [written[0].name]
+    assert house.shared.snapshot(granted.license_id, Table.POSTS).facts.keys == tuple(written[:1])
+
+
+def test_a_version_that_lost_rows_opens_one_recall_with_all_its_tables(house: House, granted: License) -> None:
+    file = KeyFile(name="keys-1", size=9, rows=2)
+    facts = replace(stated(5, "recall"), keys=(file,), due="2025-01-01T00:00:00+00:00")
+    with transaction(house.database) as conn:
+        grant_license(conn, granted, bytes(32), datetime.now(UTC))
+    for table in (Table.POSTS, Table.LIKES):
+        house.shared.commit(granted, table, [], [], stated(1))
+        house.shared.commit(granted, table, [], [], facts)
+    for _ in range(2):
+        with transaction(house.database) as conn:
+            reconcile(conn, house.shared, granted)
+    with reading(house.database) as conn:
+        (recall,) = recalls_of(conn)
+        assert was_delivered(conn, recall) is False
+    assert [(each.table, each.version, each.keys) for each in recall.departures] == [
+        (Table.LIKES, 1, (file,)),
+        (Table.POSTS, 1, (file,)),
+    ]
+    assert (recall.recall_id, recall.recipient_id, recall.state) == ("acme-1.5", "acme", State.OPEN)
+    assert recall.due == datetime(2025, 1, 1, tzinfo=UTC)

@@ -14,9 +14,11 @@ from licet.dataset.eligible import Eligible, eligible
 from licet.dataset.members import write_members
 from licet.model.errors import Refused
 from licet.model.licenses import License
+from licet.model.members import UNKNOWN_REGION
 from licet.model.records import Table
 from licet.model.schemas import LAKE, shared_schema
 from licet.policy.compile import compile_rules
+from licet.policy.deadlines import due_by
 from licet.policy.decide import Terms
 from licet.policy.notice import Notice, digest
 from licet.store import asof, everyone, parties
@@ -152,9 +154,14 @@ def _build_table(
         parcels = _written(house, run, facts.license_, rows, buckets) if count else []
     progress(f"{table}: commit")
     commit = CommitFacts(
-        as_of_seq=facts.seq, policy_digest=facts.policy_digest, buckets=buckets, cause="build", excluded=excluded
+        as_of_seq=facts.seq,
+        policy_digest=facts.policy_digest,
+        buckets=buckets,
+        cause="build",
+        excluded=excluded,
+        due=due_by(facts.license_, facts.notice, facts.terms.at, [UNKNOWN_REGION]).isoformat(),
     )
-    snapshot = package.publish(house.shared, facts.license_, table, parcels, commit, count)
+    snapshot = package.publish(house, facts.license_, table, parcels, commit, count)
     one = BuiltTable(table=table, version=snapshot.version, rows=count, excluded=excluded, files=len(parcels))
     return one, snapshot
 

@@ -63,6 +63,10 @@ class SharedVersion:
     """`build` or `recall`."""
     rows: int
     at: datetime
+    keys: tuple[tuple[str, int, int], ...] = ()
+    """Files of the keys of rows that left with it: name, bytes, rows."""
+    due: datetime | None = None
+    """By when a recipient has to follow; None where nothing left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

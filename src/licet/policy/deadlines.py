@@ -1,10 +1,12 @@
 """When a duty falls due, in the unit in which the law counts it."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import holidays
 
+from licet.model.licenses import License
 from licet.policy.rules import Deadline, Notice, Unit
 from licet.policy.vocabulary import country_of
 
@@ -43,6 +45,17 @@ def deadlines_for(notice: Notice, what: str, region: str) -> tuple[Deadline, ...
 def first_due(notice: Notice, what: str, start: datetime, region: str) -> datetime | None:
     """Give the earliest instant at which a duty falls due for a region, or None where the notice sets no deadline."""
     return min((due(each, start, region) for each in deadlines_for(notice, what, region)), default=None)
+
+
+RECALL: Final = "recall"
+"""The duty to follow a recall."""
+
+
+def due_by(license_: License, notice: Notice | None, start: datetime, regions: Iterable[str]) -> datetime:
+    """Give by when a recipient has to follow a recall: the license's hours, or a region's deadline if that is first."""
+    agreed = start.astimezone(UTC) + timedelta(hours=license_.recall_within_hours)
+    legal = [first_due(notice, RECALL, start, region) for region in regions] if notice else []
+    return min(agreed, *(each for each in legal if each), agreed)
 
 
 def _applies(deadline: Deadline, region: str, country: str) -> bool:

@@ -1,5 +1,6 @@
 """Bring every license's shared tables up to the newest fact: one pass a batch, however many members it holds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -7,6 +8,7 @@ from sqlalchemy import Connection
 
 from licet.model.licenses import License
 from licet.model.records import Table
+from licet.policy.deadlines import due_by
 from licet.policy.notice import digest
 from licet.recall.remove import Rewritten, Shelf, remove, warm
 from licet.recall.trace import Fallen, Records, Span, trace
@@ -83,9 +85,10 @@ def catch_up_license(
                 return 0
             records = Records(lake=house.lake, engine=engine or house.engine)
             span = Span(after=after, upto=upto, notice=notice, now=now)
-            fallen = trace(conn, records, license_, changes, span)
+            found = trace(conn, records, license_, changes, span)
         shelves = {table: _shelf(house, license_, table, snapshot, engine) for table, snapshot in snapshots.items()}
-        rows, fresh = _remove_all(house, license_, shelves, fallen, upto)
+        due = due_by(license_, notice, now, found.regions).isoformat()
+        rows, fresh = _remove_all(house, license_, shelves, found.tables, upto, due)
         with transaction(house.database) as conn:
             _write_down(conn, license_, fresh)
             parties.set_checked_seq(conn, license_id, upto)
@@ -137,7 +140,7 @@ def _shelf(house: House, license_: License, table: Table, snapshot: Snapshot, en
 
 
 def _remove_all(
-    house: House, license_: License, shelves: dict[Table, Shelf], fallen: dict[Table, Fallen], upto: int
+    house: House, license_: License, shelves: dict[Table, Shelf], fallen: Mapping[Table, Fallen], upto: int, due: str
 ) -> tuple[int, dict[Table, Snapshot]]:
     """Give the rows that went and the new version of every table that lost some."""
     rows, fresh = 0, {}
@@ -145,7 +148,7 @@ def _remove_all(
         change = remove(shelf, fallen[table]) if fallen[table] else Rewritten()
         if not change.remove:
             continue
-        stated = replace(shelf.snapshot.facts, as_of_seq=upto, cause="recall", excluded={})
+        stated = replace(shelf.snapshot.facts, as_of_seq=upto, cause="recall", excluded={}, keys=change.keys, due=due)
         fresh[table] = house.shared.commit(license_, table, change.add, change.remove, stated)
         rows += change.rows
     return rows, fresh

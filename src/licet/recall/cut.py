@@ -10,8 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from licet.model.licenses import KEYS
+from licet.model.recalls import KeyFile
 from licet.model.records import Table
 from licet.recall.trace import Fallen
+from licet.store.keys import KeyWriter
 from licet.store.parcels import Parcel, write_parcels
 from licet.store.pointers import prints
 from licet.store.shared import DataFile
@@ -41,6 +44,14 @@ def _ids(values: Iterable[str]) -> pa.Array:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Files written anew, and the file of the keys that left, if any did."""
+
+    parcels: list[Parcel]
+    keys: KeyFile | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
     """What to leave out of every file of one table; plain values, so that it can travel to another process."""
 
@@ -50,13 +61,26 @@ class Cut:
     pairs: pa.Array
     links: pa.Array = field(default_factory=lambda: _ids(()))
     """Posts that nothing may link to any more."""
+    caused: pa.Array = field(default_factory=lambda: _ids(()))
+    """What is named in `Fallen.causes`, and beside it why."""
+    causes: pa.Array = field(default_factory=lambda: _ids(()))
+    version: int = 0
+    """The version with which it all goes."""
 
     @classmethod
-    def of(cls, table: Table, fallen: Fallen, links: Iterable[str] = ()) -> Self:
+    def of(cls, table: Table, fallen: Fallen, links: Iterable[str] = (), version: int = 0) -> Self:
         """Give the cut that takes out what has fallen."""
         pairs = (f"{actor} {post}" for actor, post in fallen.pairs)
-        members, posts = _ids(fallen.members), _ids(fallen.posts)
-        return cls(table=table, members=members, posts=posts, pairs=_ids(pairs), links=_ids(links))
+        return cls(
+            table=table,
+            members=_ids(fallen.members),
+            posts=_ids(fallen.posts),
+            pairs=_ids(pairs),
+            links=_ids(links),
+            caused=pa.array(list(fallen.causes), pa.string()),
+            causes=pa.array([str(cause) for cause in fallen.causes.values()], pa.string()),
+            version=version,
+        )
 
     def own(self, folder: Path, files: Sequence[DataFile]) -> Seen:
         """Look for rows that go with the member in whose bucket they lie."""
@@ -68,17 +92,33 @@ class Cut:
         test = self._points if self.table is Table.POSTS else self._goes_with_target
         return self._seen(folder, files, list(columns), test)
 
-    def rewrite(self, folder: Path, files: Sequence[DataFile]) -> list[Parcel]:
-        """Write files anew, in the same order, and bring them to the disk; a file left empty has no successor."""
-        schema = pq.read_schema(folder / files[0].name).remove_metadata()
-        return list(write_parcels(self._kept(folder, files), folder, schema))
+    def rewrite(self, folder: Path, files: Sequence[DataFile]) -> "Written":
+        """Write files anew, in the same order, and bring them to the disk; a file left empty has no successor.
 
-    def _kept(self, folder: Path, files: Sequence[DataFile]) -> Iterator[pa.RecordBatch]:
+        The keys of the rows that go are written beside them.
+        """
+        schema = pq.read_schema(folder / files[0].name).remove_metadata()
+        with KeyWriter(folder, KEYS[self.table], self.version) as keys:
+            parcels = list(write_parcels(self._kept(folder, files, keys), folder, schema))
+        return Written(parcels=parcels, keys=keys.file)
+
+    def _kept(self, folder: Path, files: Sequence[DataFile], keys: KeyWriter) -> Iterator[pa.RecordBatch]:
         for rows in gathered("bucket", ((file.bucket, folder / file.name) for file in files)):
             gone = self._goes_with_owner(rows)
             if self.table is not Table.POSTS:
                 gone = pc.or_(gone, self._goes_with_target(rows))
+            leaving = rows.filter(gone)
+            keys.add(leaving, self._why(leaving))
             yield from self._unlinked(rows.filter(pc.invert(gone))).to_batches()
+
+    def _why(self, rows: pa.Table) -> pa.ChunkedArray:
+        """Give of each row why it goes; where several things take it out, the member's own comes first."""
+        if self.table is Table.POSTS:
+            names = [rows["author_id"], rows["post_id"]]
+        else:
+            pair = pc.binary_join_element_wise(rows["actor_id"], rows["post_id"], " ")
+            names = [rows["actor_id"], rows["post_author_id"], pair, rows["post_id"]]
+        return pc.coalesce(*(self.causes.take(pc.index_in(name, self.caused).combine_chunks()) for name in names))
 
     def _seen(
         self, folder: Path, files: Sequence[DataFile], columns: list[str], test: Callable[[pa.Table], Mask]

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from licet.model.recalls import KeyFile
 from licet.model.records import Table
 from licet.protocol.pseudonyms import bucket_of
 from licet.recall.cut import LINKS, TARGETS, Cut, points_of
@@ -27,6 +28,7 @@ class Rewritten:
     add: tuple[DataFile, ...] = ()
     remove: tuple[DataFile, ...] = ()
     rows: int = 0
+    keys: tuple[KeyFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +57,19 @@ def remove(shelf: Shelf, fallen: Fallen) -> Rewritten:
     seen = _spread(shelf, Cut.of(shelf.table, fallen).own, own)
     affected = {name for part in seen for name in part.files}
     posts = fallen.posts.union(*(part.posts for part in seen))
-    cut = Cut.of(shelf.table, fallen, links=posts)
+    cut = Cut.of(shelf.table, fallen, links=posts, version=shelf.snapshot.version + 1)
     sought = posts if shelf.table is Table.POSTS else fallen.members | fallen.posts
     if sought and shelf.pointing:
         others = [file for file in shelf.snapshot.files if file.name not in affected]
         pointing = _spread(shelf, partial(cut.pointing, shelf.pointing), _narrowed(shelf, others, sought))
         affected |= {name for part in pointing for name in part.files}
     old = [file for file in shelf.snapshot.files if file.name in affected]
-    new = [parcel for part in _spread(shelf, cut.rewrite, old) for parcel in part]
+    done = _spread(shelf, cut.rewrite, old)
+    new = [parcel for part in done for parcel in part.parcels]
     rows = sum(file.rows for file in old) - sum(file.rows for file in new)
     add = tuple(DataFile(name=parcel.name, size=parcel.size, rows=parcel.rows) for parcel in new)
-    return Rewritten(add=add, remove=tuple(old), rows=rows)
+    keys = tuple(part.keys for part in done if part.keys is not None)
+    return Rewritten(add=add, remove=tuple(old), rows=rows, keys=keys)
 
 
 def warm(shelf: Shelf) -> None:

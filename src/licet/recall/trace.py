@@ -1,7 +1,7 @@
 """Which members and records of a license have to go, by the facts between two numbers; names become pseudonyms here."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,8 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from licet.model.licenses import License
+from licet.model.members import UNKNOWN_REGION, AccountStatus, Choice, Protection
+from licet.model.recalls import Cause
 from licet.model.records import Deletion, Table
 from licet.policy.decide import Subject, Terms
 from licet.policy.notice import Notice
@@ -18,6 +20,12 @@ from licet.protocol.pseudonyms import member_secrets, post_pseudonym
 from licet.store import asof
 from licet.store.engine import SqlEngine
 from licet.store.lake import Lake
+
+_CLOSED: dict[str, Cause] = {
+    AccountStatus.DEACTIVATED: Cause.DEACTIVATED,
+    AccountStatus.SUSPENDED: Cause.SUSPENDED,
+    AccountStatus.DELETED: Cause.DELETED,
+}
 
 NAMED = 50_000
 """Up to this many members are asked for by name; for more, reading all of them is cheaper."""
@@ -35,6 +43,8 @@ class Fallen:
     """Interactions that were deleted: actor and post."""
     owners: frozenset[str] = frozenset()
     """Members in whose bucket rows of their own may have to go."""
+    causes: Mapping[str, Cause] = field(default_factory=dict)
+    """Why, by what is named: a member, a post, or an actor and a post with a space between."""
 
     def __bool__(self) -> bool:
         """Tell whether anything has to go."""
@@ -65,9 +75,15 @@ class Records:
             return run.fetch(f"SELECT DISTINCT {columns} FROM {table} WHERE {where}")
 
 
-def trace(
-    conn: Connection, records: Records, license_: License, changes: asof.Changes, span: Span
-) -> dict[Table, Fallen]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """What has to go from each table, and where those live to whom it is owed (`unknown` where nobody asked)."""
+
+    tables: Mapping[Table, Fallen]
+    regions: frozenset[str]
+
+
+def trace(conn: Connection, records: Records, license_: License, changes: asof.Changes, span: Span) -> Traced:
     """Give what has to go from each table of a license by the facts of a span."""
     key = asof.license_key(conn, license_.license_id)
     leaving = _leaving(conn, license_, changes.member_ids, span)
@@ -78,23 +94,40 @@ def trace(
     posts = targets | _deleted_posts(records, (), edited, key)
     found: dict[Table, Fallen] = {}
     for table in license_.tables:
-        members = frozenset(member_secrets(key, member_id)[0] for member_id in leaving[table])
+        members = {member_secrets(key, who)[0]: cause for who, (cause, _) in leaving[table].items()}
         pairs = frozenset(_deleted_pairs(records, table, changes.deletions, key))
         owners = set(posts.values()) if table is Table.POSTS else {actor for actor, _ in pairs}
         gone = frozenset(posts if table is Table.POSTS else targets)
-        found[table] = Fallen(members=members, posts=gone, pairs=pairs, owners=frozenset(owners | members))
-    return found
+        causes = {
+            **dict.fromkeys(gone, Cause.EDITED),
+            **dict.fromkeys(targets, Cause.DELETED),
+            **{f"{actor} {post}": Cause.DELETED for actor, post in pairs},
+            **members,
+        }
+        found[table] = Fallen(
+            members=frozenset(members),
+            posts=gone,
+            pairs=pairs,
+            owners=frozenset(owners | members.keys()),
+            causes=causes,
+        )
+    regions = {region for each in leaving.values() for _, region in each.values()}
+    if changes.deletions:
+        regions.add(UNKNOWN_REGION)
+    return Traced(tables=found, regions=frozenset(regions))
 
 
-def _leaving(conn: Connection, license_: License, member_ids: frozenset[str], span: Span) -> dict[Table, list[str]]:
-    """Give, for each table, the members whose change takes away a permission they had.
+def _leaving(
+    conn: Connection, license_: License, member_ids: frozenset[str], span: Span
+) -> dict[Table, dict[str, tuple[Cause, str]]]:
+    """Give, for each table, the members whose change takes away a permission they had, with why, and their region.
 
     A member who keeps some of it leaves whole: the next build brings back what is still permitted.
     """
     known = _subjects(conn, license_, member_ids, span, span.after)
     now = _subjects(conn, license_, frozenset(known), span, span.upto)
     verdicts: dict[tuple[Subject, Subject | None, Table], bool] = {}
-    leaving: dict[Table, list[str]] = {table: [] for table in license_.tables}
+    leaving: dict[Table, dict[str, tuple[Cause, str]]] = {table: {} for table in license_.tables}
     for member_id, before in known.items():
         after = now.get(member_id)
         for table in license_.tables if before != after else ():
@@ -102,8 +135,18 @@ def _leaving(conn: Connection, license_: License, member_ids: frozenset[str], sp
             if change not in verdicts:
                 verdicts[change] = _withdrawn(before, after, license_, span, table)
             if verdicts[change]:
-                leaving[table].append(member_id)
+                leaving[table][member_id] = (_cause(after), before.region)
     return leaving
+
+
+def _cause(after: Subject | None) -> Cause:
+    if after is None:
+        return Cause.NO_LONGER_PERMITTED
+    if after.setting == Choice.DENY:
+        return Cause.OPTED_OUT
+    if after.protection == Protection.PROTECTED:
+        return Cause.PROTECTED
+    return _CLOSED.get(after.status, Cause.NO_LONGER_PERMITTED)
 
 
 def _withdrawn(before: Subject, after: Subject | None, license_: License, span: Span, table: Table) -> bool:

@@ -6,11 +6,12 @@ Statistics hold numbers of rows only and commits name no predicate, so nothing o
 import contextlib
 import json
 import os
+import uuid
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema
@@ -19,11 +20,20 @@ from sqlalchemy import Connection
 
 from licet.model.errors import IntegrityError
 from licet.model.licenses import License, LicenseId, SharedVersion
+from licet.model.recalls import KeyFile
 from licet.model.records import Table
 from licet.model.schemas import shared_schema
 from licet.store import parties
 from licet.store.lake import refuse_soft_deletes
 from licet.store.pointers import Pointers
+
+KEYS_FOLDER = "_keys"
+"""Where, in a table's folder, the keys of rows that left are kept; Delta readers pass over such a name."""
+
+
+def key_file_name(version: int) -> str:
+    """Give a fresh name for a file of the keys that leave with a version."""
+    return f"keys-{version:012d}-{uuid.uuid4().hex}.parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +61,21 @@ class CommitFacts:
     """`build` or `recall`."""
     excluded: dict[str, int]
     """Rows left out, by reason; a recall repeats none."""
+    keys: tuple[KeyFile, ...] = ()
+    """Files of the keys of rows that left with this version."""
+    due: str = ""
+    """By when a recipient has to follow (ISO 8601); empty where nothing left."""
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read what a commit states."""
+        stated = json.loads(text)
+        keys = tuple(KeyFile(**key) for key in stated.pop("keys", ()))
+        return cls(**stated, keys=keys)
+
+    def stated(self) -> str:
+        """Give what a commit states."""
+        return json.dumps(asdict(self), sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +169,7 @@ class SharedTables:
         folder = self.folder(license_.license_id, table)
         folder.mkdir(parents=True, exist_ok=True)
         schema = Schema.from_arrow(shared_schema(license_, table))
-        stated = json.dumps({name: getattr(facts, name) for name in CommitFacts.__slots__}, sort_keys=True)
-        properties = CommitProperties(custom_metadata={"licet": stated}, max_commit_retries=0)
+        properties = CommitProperties(custom_metadata={"licet": facts.stated()}, max_commit_retries=0)
         now = int(datetime.now(UTC).timestamp() * 1000)
         adds = [_add(file, now) for file in add]
         earlier = self.snapshot(license_.license_id, table)
@@ -177,12 +201,26 @@ class SharedTables:
         """
         snapshot = self.snapshot(license_id, table)
         live = {file.name for file in snapshot.files} if snapshot else set()
-        gone = 0
+        gone = _drop_stray_keys(self.folder(license_id, table), snapshot)
         for path in _data_files(self.folder(license_id, table), live):
             if now.timestamp() - path.stat().st_mtime >= grace_s:
                 path.unlink(missing_ok=True)
                 gone += 1
         return gone
+
+
+def _drop_stray_keys(folder: Path, snapshot: Snapshot | None) -> int:
+    """Delete key files that were written for the newest version, or one after it, and that no commit names."""
+    newest = -1 if snapshot is None else snapshot.version
+    named = set() if snapshot is None else {key.name for key in snapshot.facts.keys}
+    strays = [
+        path
+        for path in (folder / KEYS_FOLDER).glob("keys-*.parquet")
+        if int(path.name.split("-")[1]) >= newest and path.name not in named
+    ]
+    for path in strays:
+        path.unlink(missing_ok=True)
+    return len(strays)
 
 
 def _versions(log: Path) -> Iterator[int]:
@@ -218,7 +256,7 @@ def _read(delta: DeltaTable, name: str) -> Snapshot:
         table_id=str(delta.metadata().id),
         schema_string=delta.schema().to_json(),
         files=_in_order(files),
-        facts=CommitFacts(**json.loads(info["licet"])),
+        facts=CommitFacts.read(info["licet"]),
         at=_instant(info),
     )
 
@@ -249,7 +287,7 @@ def _after(snapshot: Snapshot, commit: bytes) -> Snapshot | None:
             return None
     if not stated:
         return None
-    facts = CommitFacts(**json.loads(stated["licet"]))
+    facts = CommitFacts.read(stated["licet"])
     version = snapshot.version + 1
     return replace(snapshot, version=version, files=_in_order(files.values()), facts=facts, at=_instant(stated))
 
@@ -264,8 +302,7 @@ def _instant(info: dict[str, Any]) -> datetime:
 
 def _data_files(folder: Path, but: Container[str]) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
-        if "_delta_log" in folders:
-            folders.remove("_delta_log")
+        folders[:] = [name for name in folders if name not in {"_delta_log", KEYS_FOLDER}]
         yield from (Path(place, name) for name in names if name not in but and name.endswith(".parquet"))
 
 
@@ -307,4 +344,6 @@ def version_of(license_id: LicenseId, table: Table, snapshot: Snapshot) -> Share
         cause=snapshot.facts.cause,
         rows=snapshot.rows,
         at=snapshot.at,
+        keys=tuple((key.name, key.size, key.rows) for key in snapshot.facts.keys),
+        due=datetime.fromisoformat(snapshot.facts.due) if snapshot.facts.due else None,
     )

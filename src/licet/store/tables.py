@@ -198,6 +198,40 @@ shared_version = Table(
     Column("rows", BigInteger, nullable=False),
     Column("excluded", Text, nullable=False),
     Column("at_us", BigInteger, nullable=False),
+    Column("keys", Text, nullable=False),
+)
+
+recall = Table(
+    "recall",
+    metadata,
+    Column("recall_id", String(96), primary_key=True),
+    Column("license_id", String(64), nullable=False),
+    Column("recipient_id", String(64), nullable=False),
+    Column("as_of_seq", BigInteger, nullable=False),
+    Column("opened_us", BigInteger, nullable=False),
+    Column("due_us", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Index("recall_license", "license_id", "as_of_seq"),
+    Index("recall_state", "state", "due_us"),
+)
+
+departure = Table(
+    "departure",
+    metadata,
+    Column("recall_id", String(96), primary_key=True),
+    Column("record_table", String(16), primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("keys", Text, nullable=False),
+)
+
+recall_step = Table(
+    "recall_step",
+    metadata,
+    Column("recall_id", String(96), primary_key=True),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("state", String(16), nullable=False),
+    Column("detail", String(255), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
 )
 
 watermark = Table(
