@@ -119,8 +119,8 @@ def test_edited_words_never_return_wherever_batches_are_cut_and_writing_fails(
     house: House, events: list[str], monkeypatch: pytest.MonkeyPatch, batch: int, step: str, dies: int
 ) -> None:
     create = next(line for line in events if "super boring" in line)
-    second = create.replace('"create"', '"update"').replace('"rev":"', '"rev":"2').replace("super boring", "second")
-    third = second.replace('"rev":"2', '"rev":"3').replace("second", "third")
+    second = create.replace('"create"', '"update"').replace('"rev":"3', '"rev":"4').replace("super boring", "second")
+    third = second.replace('"rev":"4', '"rev":"5').replace("second", "third")
     history = [create, second, third]
     with monkeypatch.context() as patch:
         fail_at(patch, step, dies)

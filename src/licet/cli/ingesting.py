@@ -1,6 +1,7 @@
 """`licet ingest`: bring posts, interactions, members and deletions into the lake and the facts."""
 
 import re
+import sys
 import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -110,7 +111,7 @@ def jetstream(path: str, lasting: str, url: str) -> None:
     Example: licet ingest jetstream --for 60s
     """
     if path == "-":
-        _write("jetstream:stdin", read_lines(click.get_binary_stream("stdin")), "standard input")
+        _write("jetstream:stdin", read_lines(sys.stdin.buffer), "standard input")
     elif path:
         _read(Path(path), "jetstream", NOTHING_TOLD, dry_run=False)
     else:
