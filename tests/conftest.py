@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import sys
 import tempfile
 from collections.abc import Iterator
 
@@ -10,6 +11,8 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from licet.store.house import House, open_house
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "simulators"))
 
 _numbers = itertools.count()
 _engines: set[Engine] = set()

@@ -3,12 +3,14 @@
 import json
 import pathlib
 import stat
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
 
 from licet.cli.main import main
-from licet.store import parties
+from licet.store import credentials
 from licet.store.database import open_database, reading
 
 
@@ -53,17 +55,139 @@ def test_a_wrong_grant_names_the_remedy(home: pathlib.Path, arguments: tuple[str
     assert json.loads(run(home, "--json", "license", "list")[1]) == []
 
 
-def test_a_profile_is_private_and_its_token_is_stored_hashed(home: pathlib.Path) -> None:
-    """Only the file's owner can read it, and the database does not hold the token."""
+def told(home: pathlib.Path, *arguments: str) -> dict:
+    """Run a command that must succeed and give what it prints for scripts."""
+    result = CliRunner().invoke(main, ["--home", str(home), "--json", *arguments])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def rows(home: pathlib.Path) -> Iterator[Callable[[str], list]]:
+    """The rows of a query on the home's database."""
+    database = open_database(f"sqlite:///{home / 'licet.db'}")
+
+    def ask(query: str) -> list:
+        with reading(database) as conn:
+            return list(conn.exec_driver_sql(query))
+
+    yield ask
+    database.dispose()
+
+
+def holder(home: pathlib.Path, token: str, days: float = 0) -> str | None:
+    """Tell whose a token is, so many days from now."""
+    database = open_database(f"sqlite:///{home / 'licet.db'}")
+    with reading(database) as conn:
+        found = credentials.holder_of_token(conn, token, datetime.now(UTC) + timedelta(days=days))
+    database.dispose()
+    return found.recipient_id if found else None
+
+
+@pytest.mark.parametrize(("option", "version", "secret"), [((), 1, "bearerToken"), (("--oauth",), 2, "clientSecret")])
+def test_a_profile_is_private_and_its_secret_is_stored_hashed(home, rows, option, version, secret) -> None:
+    """Only the file's owner can read it, also where a file for all was before, and the database holds no secret."""
     out = home / "acme.share"
-    code, _ = run(home, "recipient", "profile", "acme", "--out", str(out))
+    out.touch(mode=0o644)
+    code, output = run(home, "recipient", "profile", "acme", *option, "--out", str(out))
     profile = json.loads(out.read_text("utf-8"))
     assert code == 0
     assert stat.S_IMODE(out.stat().st_mode) == stat.S_IRUSR | stat.S_IWUSR
-    assert profile["shareCredentialsVersion"] == 1
-    database = open_database(f"sqlite:///{home / 'licet.db'}")
-    with reading(database) as conn:
-        dump = str(list(conn.exec_driver_sql("SELECT * FROM recipient_token")))
-        assert parties.token_hash(profile["bearerToken"]) in dump
-        assert profile["bearerToken"] not in dump
-    database.dispose()
+    assert profile["shareCredentialsVersion"] == version
+    dump = str(rows("SELECT * FROM credential"))
+    assert credentials.token_hash(profile[secret]) in dump
+    assert profile[secret] not in dump + output
+
+
+def test_a_profile_that_cannot_be_written_leaves_no_credential(home, rows) -> None:
+    for arguments in (
+        ("profile", "acme", "--out", str(home / "no" / "acme.share")),
+        ("profile", "acme", "--endpoint", "x"),
+    ):
+        code, output = run(home, "recipient", *arguments)
+        assert (code, len(output.splitlines())) == (1, 1)
+    assert rows("SELECT * FROM credential") == []
+
+
+def test_the_profile_alone_is_printed_where_no_file_is_named(home) -> None:
+    said = told(home, "recipient", "profile", "acme", "--endpoint", "https://data.example/delta-sharing")
+    assert said["endpoint"] == "https://data.example/delta-sharing/"
+    assert holder(home, said["bearerToken"]) == "acme"
+
+
+def test_after_a_rotation_the_old_profile_works_for_the_overlap(home) -> None:
+    old = told(home, "recipient", "profile", "acme")["bearerToken"]
+    new = told(home, "recipient", "rotate", "acme", "--overlap", "7d")["bearerToken"]
+    assert [holder(home, token) for token in (old, new)] == ["acme", "acme"]
+    assert [holder(home, token, days=6.9) for token in (old, new)] == ["acme", "acme"]
+    assert [holder(home, token, days=7) for token in (old, new)] == [None, "acme"]
+    assert holder(home, new, days=90) is None
+
+
+def test_a_rotation_keeps_the_kind_unless_told_and_lengthens_nothing(home) -> None:
+    told(home, "recipient", "profile", "acme", "--oauth", "--valid", "1h")
+    assert told(home, "recipient", "rotate", "acme")["shareCredentialsVersion"] == 2
+    assert told(home, "recipient", "rotate", "acme", "--bearer", "--overlap", "1d")["shareCredentialsVersion"] == 1
+    code, output = run(home, "recipient", "rotate", "acme")
+    assert (code, "--oauth or --bearer" in output) == (1, True)
+    ends = [datetime.fromisoformat(row["expires"]) - datetime.now(UTC) for row in told(home, "recipient", "list")]
+    assert [round(each / timedelta(hours=1)) for each in ends] == [90 * 24, 24, 1]
+
+
+def test_a_rotation_needs_something_to_rotate(home) -> None:
+    code, output = run(home, "recipient", "rotate", "acme")
+    assert (code, "licet recipient profile" in output) == (1, True)
+    code, output = run(home, "recipient", "rotate", "nobody", "--oauth")
+    assert (code, "licet recipient add" in output) == (1, True)
+
+
+def test_a_revocation_ends_every_credential(home) -> None:
+    token = told(home, "recipient", "profile", "acme")["bearerToken"]
+    told(home, "recipient", "profile", "acme", "--oauth")
+    assert told(home, "recipient", "revoke", "acme") == {"recipient": "acme", "ended": 2}
+    assert holder(home, token) is None
+    assert [row["credential"] for row in told(home, "recipient", "list")] == [""]
+
+
+def test_the_list_shows_when_each_credential_ends_and_never_the_credential(home) -> None:
+    client = told(home, "recipient", "profile", "acme", "--oauth", "--valid", "30d")
+    bearer = told(home, "recipient", "profile", "acme", "--valid", "60d")
+    run(home, "recipient", "add", "other", "--name", "Other")
+    listed = told(home, "recipient", "list")
+    assert [(row["recipient"], row["kind"], row["networks"]) for row in listed] == [
+        ("acme", "bearer", "any"),
+        ("acme", "oauth", "any"),
+        ("other", "", "any"),
+    ]
+    days = [(datetime.fromisoformat(row["expires"]) - datetime.now(UTC)) / timedelta(days=1) for row in listed[:2]]
+    assert [round(each) for each in days] == [60, 30]
+    assert listed[1]["credential"] == client["clientId"]
+    shown = run(home, "recipient", "list")[1] + json.dumps(listed)
+    assert not [each for each in (client["clientSecret"], bearer["bearerToken"]) if each in shown]
+
+
+def test_networks_are_added_replaced_and_lifted(home) -> None:
+    def allow(*arguments: str) -> list[str]:
+        return told(home, "recipient", "allow", "acme", *arguments)["networks"]
+
+    assert allow("203.0.113.0/24") == ["203.0.113.0/24"]
+    assert allow("2001:db8::/48", "198.51.100.7") == ["198.51.100.7/32", "2001:db8::/48", "203.0.113.0/24"]
+    assert told(home, "recipient", "list")[0]["networks"].split()[0] == "198.51.100.7/32"
+    assert allow("--only", "192.0.2.0/24") == ["192.0.2.0/24"]
+    assert allow("--any") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (("acme",), "name networks"),
+        (("acme", "--any", "192.0.2.0/24"), "name networks"),
+        (("acme", "192.0.2.1/24"), "write 203.0.113.0/24"),
+        (("acme", "home"), "write 203.0.113.0/24"),
+        (("nobody", "192.0.2.0/24"), "licet recipient add"),
+    ],
+)
+def test_a_wrong_network_names_the_remedy_and_changes_nothing(home, arguments, remedy) -> None:
+    code, output = run(home, "recipient", "allow", *arguments)
+    assert (code, remedy in output) == (1, True)
+    assert told(home, "recipient", "list")[0]["networks"] == "any"

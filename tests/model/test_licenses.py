@@ -37,11 +37,12 @@ def test_a_license_covers_what_it_names_and_always_the_keys(columns: set[str], t
 
 
 @given(chosen, st.sampled_from(Table))
-def test_a_shared_schema_has_the_lakes_types_and_every_column_may_be_null(columns: set[str], table: Table) -> None:
+def test_a_shared_schema_has_the_lakes_types_and_all_but_its_keys_may_be_null(columns: set[str], table: Table) -> None:
     license_ = covering(columns)
     schema = shared_schema(license_, table)
     assert tuple(schema.names) == license_.columns_of(table)
-    assert all(field.nullable and field.type == LAKE[table].field(field.name).type for field in schema)
+    assert all(field.type == LAKE[table].field(field.name).type for field in schema)
+    assert {field.name for field in schema if not field.nullable} == set(KEYS[table])
 
 
 def test_visibility_and_numbers_of_the_house_are_never_shared() -> None:

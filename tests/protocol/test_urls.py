@@ -6,7 +6,17 @@ from urllib.parse import parse_qs, urlsplit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licet.protocol.urls import SIGNATURE, FileClaim, file_path, file_signature, is_signed, member_of_pass, member_pass
+from licet.protocol.urls import (
+    SIGNATURE,
+    FileClaim,
+    file_path,
+    file_signature,
+    is_signed,
+    member_of_pass,
+    member_pass,
+    opened,
+    seal,
+)
 
 SECRET = b"s" * 32
 claims = st.builds(
@@ -48,3 +58,19 @@ def test_a_pass_names_its_member_until_it_ends(member_id, expires) -> None:
 @given(st.text())
 def test_a_pass_that_cannot_be_read_names_nobody(value) -> None:
     assert member_of_pass(SECRET, value, 0) is None
+
+
+@given(st.text(), st.dictionaries(st.text(), st.one_of(st.text(), st.integers())))
+def test_a_token_holds_what_was_put_in_and_opens_for_its_use_only(use, said) -> None:
+    token = seal(SECRET, use, said)
+    assert opened(SECRET, use, token) == said
+    assert opened(SECRET, use + "x", token) is None
+    assert opened(b"t" * 32, use, token) is None
+    body, _, signature = token.partition(".")
+    assert opened(SECRET, use, f"{body}A.{signature}") is None
+    assert opened(SECRET, use, body) is None
+
+
+@given(st.one_of(st.text(), st.text(alphabet=st.characters(categories=["Cs"])), st.just("e30.é")))
+def test_a_token_that_cannot_be_read_holds_nothing(token) -> None:
+    assert opened(SECRET, "page", token) is None

@@ -5,7 +5,7 @@ import pathlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import uvicorn
 
-from licet.model.licenses import COLUMNS, License, LicenseId, RecipientId
+from licet.model.licenses import COLUMNS, KEYS, License, LicenseId, RecipientId
 from licet.model.members import Member, MemberId
 from licet.model.records import Table
 from licet.model.schemas import shared_schema
@@ -24,10 +24,12 @@ from licet.server.serve import configure
 from licet.store import facts, parties
 from licet.store.database import reading, transaction
 from licet.store.house import House
+from licet.store.keys import KeyWriter
 from licet.store.parcels import file_name
-from licet.store.shared import CommitFacts, DataFile, Snapshot
+from licet.store.shared import CommitFacts, DataFile, Snapshot, version_of
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
+DUE = (NOW + timedelta(hours=24)).isoformat()
 SECRET = b"0123456789abcdef0123456789abcdef"
 PURPOSE = "third_party_training"
 NOTICE = """
@@ -104,6 +106,34 @@ class Scene:
         snapshot = shared.commit(license_, table, fresh, before.files if before else (), stated)
         self.checked(seq, license_)
         return snapshot
+
+    def recall(self, left: dict[int, int], table: Table = Table.POSTS) -> Snapshot:
+        """Commit a version in which some buckets have so many rows left, with the keys of the others, and note it."""
+        shared, license_ = self.house.shared, self.license
+        before = shared.snapshot(license_.license_id, table)
+        assert before is not None
+        self.noted(table, before)
+        folder = shared.folder(license_.license_id, table)
+        old = [file for file in before.files if file.bucket in left]
+        with KeyWriter(folder, KEYS[table], before.version + 1) as keys:
+            for file in old:
+                gone = pq.read_table(folder / file.name).slice(left[file.bucket])
+                keys.add(gone, pa.repeat(pa.scalar("opted_out"), gone.num_rows))
+        fresh = [_write(folder, license_, table, bucket, count) for bucket, count in left.items() if count]
+        with reading(self.house.database) as conn:
+            seq = facts.last_seq(conn)
+        stated = replace(
+            before.facts, as_of_seq=seq, cause="recall", keys=() if keys.file is None else (keys.file,), due=DUE
+        )
+        snapshot = shared.commit(license_, table, fresh, old, stated)
+        self.noted(table, snapshot)
+        self.checked(seq)
+        return snapshot
+
+    def noted(self, table: Table, snapshot: Snapshot) -> None:
+        """Write a version down."""
+        with transaction(self.house.database) as conn:
+            parties.record_version(conn, version_of(self.license.license_id, table, snapshot), {})
 
     def checked(self, seq: int, license_: License | None = None) -> None:
         with transaction(self.house.database) as conn:

@@ -8,6 +8,8 @@ import pytest
 
 from licet.model.records import Table
 
+FORMATS = [{}, {"use_delta_format": False}, {"use_delta_format": True}]
+
 
 @pytest.fixture
 def profile(scene, address, tmp_path: pathlib.Path) -> str:
@@ -17,7 +19,7 @@ def profile(scene, address, tmp_path: pathlib.Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("options", [{}, {"use_delta_format": False}])
+@pytest.mark.parametrize("options", FORMATS)
 def test_pandas_gets_every_row(profile, options) -> None:
     frame = delta_sharing.load_as_pandas(f"{profile}#acme-2025.licensed.posts", **options)
     assert sorted(frame["text"]) == ["text-0-0", "text-0-1", "text-0-2", "text-1-0", "text-1-1"]
@@ -40,6 +42,7 @@ def test_tables_are_listed(profile) -> None:
     assert [(t.share, t.schema, t.name) for t in tables] == [
         ("acme-2025", "licensed", "likes"),
         ("acme-2025", "licensed", "posts"),
+        ("acme-2025", "licensed", "removals"),
     ]
 
 
@@ -49,7 +52,7 @@ def test_the_version_counts_up(scene, profile) -> None:
     assert delta_sharing.get_table_version(f"{profile}#acme-2025.licensed.posts") == 1
 
 
-@pytest.mark.parametrize("options", [{}, {"use_delta_format": False}])
+@pytest.mark.parametrize("options", FORMATS)
 def test_metadata_is_given(profile, options) -> None:
     metadata = delta_sharing.get_table_metadata(f"{profile}#acme-2025.licensed.posts", **options)
     assert [field["name"] for field in json.loads(metadata.schema_string)["fields"]][:2] == ["post_id", "author_id"]

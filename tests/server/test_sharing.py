@@ -1,10 +1,15 @@
 """The protocol's routes over real HTTP: lists, versions, queries, and every refusal in the protocol's words."""
 
 import json
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 
 import httpx
 import pytest
+
+from licet.model.records import Table
+from licet.store import parties
+from licet.store.database import transaction
 
 POSTS = "/shares/acme-2025/schemas/licensed/tables/posts"
 
@@ -21,6 +26,16 @@ def refused(answer: httpx.Response, status: int, code: str) -> str:
     said = answer.json()
     assert said["errorCode"] == code
     return said["message"]
+
+
+@pytest.fixture
+def signed_in_long(scene, recipient) -> None:
+    """The recipient's token outlives any clock, and so does its license."""
+    with transaction(scene.house.database) as conn:
+        token = parties.issue_token(conn, "acme", datetime(2200, 1, 1, tzinfo=UTC))
+    recipient.headers["Authorization"] = f"Bearer {token}"
+    scene.license = replace(scene.license, ends=datetime(2200, 1, 1, tzinfo=UTC))
+    scene.change("active")
 
 
 def test_a_list_is_one_line_of_json(recipient) -> None:
@@ -67,7 +82,7 @@ def test_share_schema_and_tables_are_found_without_regard_to_case(recipient) -> 
     assert recipient.get("/shares/ACME-2025").json()["share"]["name"] == "acme-2025"
     assert recipient.get("/shares/Acme-2025/schemas").json() == {"items": [{"name": "licensed", "share": "acme-2025"}]}
     tables = recipient.get("/shares/acme-2025/schemas/LICENSED/tables").json()["items"]
-    assert [table["name"] for table in tables] == ["likes", "posts"]
+    assert [table["name"] for table in tables] == ["likes", "posts", "removals"]
     assert (
         recipient.get(
             POSTS.upper().replace("SHARES", "shares").replace("/SCHEMAS/", "/schemas/").replace("/TABLES/", "/tables/")
@@ -169,9 +184,41 @@ def test_capabilities_are_answered(recipient, asked, answered) -> None:
     assert recipient.get(POSTS + "/metadata", headers=headers).headers["delta-sharing-capabilities"] == answered
 
 
-def test_delta_format_alone_is_refused(recipient) -> None:
-    answer = recipient.post(POSTS + "/query", json={}, headers={"delta-sharing-capabilities": "responseformat=delta"})
-    assert "parquet" in refused(answer, 400, "UNSUPPORTED_OPERATION")
+def test_delta_format_is_given_to_whoever_asks_for_it_alone(recipient) -> None:
+    headers = {"delta-sharing-capabilities": "responseformat=delta;includeendstreamaction=true"}
+    answer = recipient.post(POSTS + "/query", json={}, headers=headers)
+    assert answer.headers["delta-sharing-capabilities"] == "responseformat=delta;includeendstreamaction=true"
+    protocol, metadata, *files, end = lines(answer)
+    assert protocol["protocol"]["deltaProtocol"]["minReaderVersion"] == 1
+    assert metadata["metaData"]["deltaMetadata"]["configuration"] == {"delta.enableChangeDataFeed": "true"}
+    assert [file["file"]["deltaSingleAction"]["add"]["dataChange"] for file in files] == [True, True]
+    assert {len(file["file"]["id"]) for file in files} == {64}
+    assert set(end["endStreamAction"]) == {"minUrlExpirationTimestamp"}
+
+
+def test_a_format_that_there_is_not_is_refused(recipient) -> None:
+    answer = recipient.get(POSTS + "/metadata", headers={"delta-sharing-capabilities": "responseformat=iceberg"})
+    assert "responseformat=parquet" in refused(answer, 400, "UNSUPPORTED_OPERATION")
+
+
+def test_keys_are_never_null_and_all_else_may_be(recipient) -> None:
+    _, metadata = lines(recipient.get(POSTS + "/metadata"))
+    fields = json.loads(metadata["metaData"]["schemaString"])["fields"]
+    assert [field["name"] for field in fields if not field["nullable"]] == ["post_id", "author_id"]
+
+
+def test_a_share_says_what_its_license_allows(scene, recipient) -> None:
+    (share,) = recipient.get("/shares").json()["items"]
+    assert share == recipient.get("/shares/acme-2025").json()["share"]
+    assert share["properties"] == {
+        "purpose": "third_party_training",
+        "starts": scene.license.starts.isoformat(),
+        "ends": "2025-03-31T12:00:00+00:00",
+        "recall_within_hours": "24",
+        "state": "active",
+    }
+    assert "31 March 2025" in share["displayName"]
+    assert "removals" in share["comment"]
 
 
 def test_file_ids_follow_the_scheme_asked_for(recipient) -> None:
@@ -185,21 +232,17 @@ def test_file_ids_follow_the_scheme_asked_for(recipient) -> None:
     )
 
 
-NO_HISTORY = (
-    "Reading table by version or timestamp is not supported because history sharing is not enabled on table: "
-    "acme-2025.licensed.posts"
-)
-
-
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [
         (b"", "MALFORMED_REQUEST", "No content to map due to end-of-input"),
         (b"[]", "MALFORMED_REQUEST", "the body is not a JSON object"),
         (b"{", "MALFORMED_REQUEST", "the body is not JSON"),
-        (b'{"version": 0}', "INVALID_PARAMETER_VALUE", NO_HISTORY),
-        (b'{"timestamp": "2024-01-01T00:00:00Z"}', "INVALID_PARAMETER_VALUE", NO_HISTORY),
-        (b'{"startingVersion": "0"}', "INVALID_PARAMETER_VALUE", NO_HISTORY),
+        (b"[" * 100_000, "MALFORMED_REQUEST", "the body is not JSON"),
+        (b'{"version": "9", "limitHint": [1]}', "MALFORMED_REQUEST", "Not a numeric value: [1]"),
+        (b'{"version": 1e3}', "MALFORMED_REQUEST", "Not a numeric value: 1000.0"),
+        (b'{"version": 99999999999999999999}', "MALFORMED_REQUEST", "Not a numeric value: 99999999999999999999"),
+        (b'{"timestamp": 5}', "MALFORMED_REQUEST", "Expected a string for field timestamp of QueryTableRequest"),
         (b'{"version": -1}', "INVALID_PARAMETER_VALUE", "table version cannot be negative."),
         (b'{"startingVersion": -1}', "INVALID_PARAMETER_VALUE", "startingVersion cannot be negative."),
         (b'{"version": "x3"}', "MALFORMED_REQUEST", "Not a numeric value: x3"),
@@ -222,13 +265,110 @@ def test_a_bad_question_is_refused_in_the_protocols_words(recipient, body, code,
     assert refused(recipient.post(POSTS + "/query", content=body), 400, code) == words
 
 
-def test_history_changes_and_credentials_are_refused(recipient) -> None:
-    invalid = "INVALID_PARAMETER_VALUE"
-    assert refused(recipient.get(POSTS + "/metadata", params={"version": 0}), 400, invalid) == NO_HISTORY
-    words = refused(recipient.get(POSTS + "/changes", params={"startingVersion": 0}), 400, invalid)
-    assert words == "cdf is not enabled on table acme-2025.licensed.posts"
-    words = refused(recipient.post(POSTS + "/temporary-table-credentials", json={}), 400, invalid)
-    assert words.startswith("Temporary table credentials are not supported")
+def test_credentials_for_a_folder_are_refused(recipient) -> None:
+    answer = recipient.post(POSTS + "/temporary-table-credentials", json={})
+    words = refused(answer, 400, "INVALID_PARAMETER_VALUE")
+    assert words.startswith("Temporary table credentials are not supported because history sharing is not enabled on")
+
+
+def shown(scene, version: int) -> str:
+    """Give when a version was committed, as an address says it."""
+    folder = scene.house.shared.folder("acme-2025", "posts") / "_delta_log"
+    said = [json.loads(line) for line in (folder / f"{version:020d}.json").read_text().splitlines()]
+    stamp = next(each["commitInfo"]["timestamp"] for each in said if "commitInfo" in each)
+    return datetime.fromtimestamp(stamp / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def test_the_current_version_can_be_asked_for_by_number_and_by_time(scene, recipient) -> None:
+    scene.recall({0: 1})
+    at = shown(scene, 1)
+    local = datetime.fromisoformat(at).astimezone(timezone(timedelta(hours=-8))).isoformat()
+    for body in ({"version": 1}, {"version": "1", "endingVersion": 0}, {"timestamp": at}, {"timestamp": local}):
+        answer = recipient.post(POSTS + "/query", json=body)
+        assert {line["file"]["version"] for line in lines(answer)[2:]} == {1}
+        assert answer.headers["delta-table-version"] == "1"
+    assert "version" not in lines(recipient.post(POSTS + "/query", json={}))[2]["file"]
+
+
+@pytest.mark.usefixtures("signed_in_long")
+def test_an_instant_since_the_last_commit_means_the_current_version(scene, recipient) -> None:
+    at = datetime.fromisoformat(shown(scene, 0))
+    scene.now = at + timedelta(hours=2)
+    body = {"timestamp": (at + timedelta(hours=1)).isoformat()}
+    assert recipient.post(POSTS + "/query", json=body).headers["delta-table-version"] == "0"
+    body = {"timestamp": (at + timedelta(hours=3)).isoformat()}
+    words = refused(recipient.post(POSTS + "/query", json=body), 400, "INVALID_PARAMETER_VALUE")
+    assert "\nis after the latest available version 0 (" in words
+    assert "\nPlease use a timestamp less than or equal to " in words
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"version": 1}, "You can only query table data since version 2."),
+        ({"version": 3}, "Cannot load table version 3"),
+        ({"timestamp": "2020-01-01"}, "Invalid startingTimestamp: an offset is missing."),
+        ({"timestamp": "no time"}, "Invalid startingTimestamp: "),
+        (
+            {"timestamp": "2020-01-01T00:00:00Z"},
+            "The provided timestamp (2020-01-01T00:00:00Z)\nis before",
+        ),
+        ({"timestamp": "2020-01-01 00:00:00"}, "The provided timestamp (2020-01-01 00:00:00)\nis before"),
+        ({"timestamp": "9999-01-01T00:00:00Z"}, "The provided timestamp (9999-01-01T00:00:00Z)\nis after the latest"),
+    ],
+)
+def test_no_other_version_is_given(scene, recipient, body, words) -> None:
+    """Neither an older one, which may hold what was withdrawn since, nor one that there is not."""
+    scene.recall({0: 2})
+    scene.recall({1: 0})
+    assert refused(recipient.post(POSTS + "/query", json=body), 400, "INVALID_PARAMETER_VALUE").startswith(words)
+
+
+def test_metadata_is_given_for_each_version_since_the_build(scene, recipient) -> None:
+    scene.recall({0: 2})
+    for params, version in (({"version": 0}, 0), ({"version": 1}, 1), ({"timestamp": shown(scene, 0)}, 0)):
+        answer = recipient.get(POSTS + "/metadata", params=params)
+        told = lines(answer)[1]["metaData"]["version"]
+        assert (answer.headers["delta-table-version"], told) == (str(version), version)
+    assert "size" not in lines(recipient.get(POSTS + "/metadata", params={"version": 0}))[1]["metaData"]
+    scene.commit({0: 1})
+    for params, words in (
+        ({"version": 1}, "You can only query table data since version 2."),
+        ({"version": 4}, "Cannot load table version 4"),
+        ({"version": -1}, "version cannot be negative."),
+        ({"version": "x"}, "expected a number but the string didn't have the appropriate format"),
+        ({"version": 1, "timestamp": "x"}, "Please only provide one of: version,timestamp"),
+        ({"timestamp": shown(scene, 0)}, "The provided timestamp ("),
+        ({"timestamp": "9999-01-01T00:00:00Z"}, "The provided timestamp (9999-01-01T00:00:00Z)\nis after the latest"),
+    ):
+        answer = recipient.get(POSTS + "/metadata", params=params)
+        assert refused(answer, 400, "INVALID_PARAMETER_VALUE").startswith(words)
+
+
+def test_a_starting_time_leads_to_the_first_version_since(scene, recipient) -> None:
+    scene.recall({0: 2})
+    scene.recall({0: 1})
+
+    def version(at: str) -> httpx.Response:
+        return recipient.get(POSTS + "/version", params={"startingTimestamp": at})
+
+    found = [version(at).headers["delta-table-version"] for at in ("2000-01-01T00:00:00Z", shown(scene, 1))]
+    assert found == ["0", "1"]
+    scene.noted(Table.POSTS, scene.commit({0: 1}))
+    assert version(shown(scene, 3)).headers["delta-table-version"] == "3"
+    words = refused(version(shown(scene, 1)), 400, "INVALID_PARAMETER_VALUE")
+    assert words == (
+        f"You can only query table data since version 3.The provided timestamp({shown(scene, 1)}) corresponds to 1."
+    )
+
+
+def test_an_asynchronous_query_is_answered_at_once(recipient) -> None:
+    headers = {"delta-sharing-capabilities": "asyncquery=true"}
+    answer = recipient.post(POSTS + "/query", json={}, headers=headers)
+    assert refused(answer, 400, "INVALID_PARAMETER_VALUE") == "idempotency_key is required for async query."
+    for name in ("idempotencyKey", "idempotency_key"):
+        assert len(lines(recipient.post(POSTS + "/query", json={name: "a"}, headers=headers))) == 4
+    assert recipient.post(POSTS + "/queries/a", json={}).status_code == 404
 
 
 def test_an_unknown_address_is_answered_in_the_protocols_shape(recipient) -> None:

@@ -1,13 +1,18 @@
 """The lake: each record once, edits replace, and no table is read wrongly."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, TableFeatures
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.dataset.conftest import NOW, Scene, listed, member, opened
 
 from licet.ingest.write import IngestReport, ingest
@@ -16,6 +21,7 @@ from licet.model.members import Choice, MemberId
 from licet.model.records import Deletion, Interaction, Post, PostId, Table, Visibility
 from licet.model.schemas import LAKE
 from licet.recall.catch_up import catch_up
+from licet.store.engine import LocalEngine
 from licet.store.house import House, open_house
 from licet.store.lake import Lake
 
@@ -115,6 +121,77 @@ def test_a_table_with_deletion_vectors_is_refused(house: House) -> None:
         house.lake.relation(session, Table.POSTS)
 
 
+KEYS = st.sampled_from([f"at://did:plc:{n}/app.bsky.feed.post/3mptby{n:07d}" for n in range(12)])
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(KEYS, min_size=1, max_size=8), max_size=8), st.data())
+def test_each_record_is_there_once_however_batches_are_cut_and_whatever_is_lost_of_the_numbers(
+    tmp_path: Path, batches: list[list[str]], data: st.DataObject
+) -> None:
+    """Between two batches another process may go on, small files become one, and the numbers of files are gone."""
+    with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+        engine = LocalEngine(scratch=Path(folder) / "scratch")
+        known: dict[str, str] = {}
+        for number, names in enumerate(batches):
+            lake = Lake(url=f"{folder}/lake", engine=engine)
+            new = {name: f"words {number}" for name in names if name not in known}
+            assert lake.append(Table.POSTS, posts(**dict.fromkeys(names, f"words {number}")), number) == len(new)
+            known |= new
+            event = data.draw(st.sampled_from(["nothing", "tidy", "numbers lost"]))
+            if event == "tidy":
+                put_together(lake)
+            elif event == "numbers lost":
+                shutil.rmtree(engine.scratch)
+        with engine.session() as session:
+            relation = lake.relation(session, Table.POSTS) if batches else "(SELECT 1 AS post_id, 2 AS text LIMIT 0)"
+            assert dict(session.sql(f"SELECT post_id, text FROM {relation}").fetchall()) == known
+            assert session.sql(f"SELECT count(*) FROM {relation}").fetchall() == [(len(known),)]
+
+
+def put_together(lake: Lake) -> None:
+    """Put a table's files together however few they are."""
+    delta = lake.open(Table.POSTS)
+    assert delta is not None
+    delta.optimize.compact()
+
+
+def test_a_file_that_cannot_hold_a_new_record_is_not_read(house: House) -> None:
+    house.lake.append(Table.POSTS, posts(p1="one"), 1)
+    house.lake.append(Table.POSTS, posts(p2="two"), 2)
+    house.lake.append(Table.POSTS, posts(p2="two"), 2)
+    delta = house.lake.open(Table.POSTS)
+    assert delta is not None
+    for path in delta.file_uris():
+        Path(path).rename(f"{path}.away")
+    assert house.lake.append(Table.POSTS, posts(p3="three"), 3) == 1
+    with pytest.raises(duckdb.IOException, match="parquet"):
+        house.lake.append(Table.POSTS, posts(p2="two"), 4)
+
+
+def test_many_batches_leave_few_files_and_every_record(house: House) -> None:
+    for n in range(40):
+        assert house.lake.append(Table.POSTS, posts(**{f"p{n}": "words"}), n) == 1
+        house.lake.tidy(Table.POSTS)
+    delta = house.lake.open(Table.POSTS)
+    assert delta is not None
+    assert len(delta.file_uris()) < 20
+    assert stored(house) == sorted((f"p{n}", "words", n) for n in range(40))
+    assert not house.lake.tidy(Table.LIKES)
+
+
+def test_a_reader_keeps_its_version_while_files_are_put_together(house: House) -> None:
+    for n in range(20):
+        house.lake.append(Table.POSTS, posts(**{f"p{n}": "words"}), n)
+    with house.engine.session() as session:
+        relation = house.lake.relation(session, Table.POSTS)
+        pinned = house.lake.version(Table.POSTS)
+        assert house.lake.tidy(Table.POSTS)
+        assert session.sql(f"SELECT count(*) FROM {relation}").fetchall() == [(20,)]
+        relation = house.lake.relation(session, Table.POSTS, pinned)
+        assert session.sql(f"SELECT count(*) FROM {relation}").fetchall() == [(20,)]
+
+
 @pytest.fixture
 def far(tmp_path: Path, bucket: str) -> Iterator[Scene]:
     """A house whose lake lies on an object store, and its shared tables in a folder."""
@@ -193,6 +270,18 @@ def test_of_two_writers_at_once_on_an_object_store_neither_loses_a_record(far: S
     with ThreadPoolExecutor(3) as pool:
         assert sum(pool.map(write, range(3))) == 15
     assert len(stored(far.house)) == 16
+
+
+def test_far_away_too_small_files_are_put_together_and_a_record_comes_once(far: Scene) -> None:
+    lake = far.house.lake
+    for n in range(14):
+        assert lake.append(Table.POSTS, posts(**{f"p{n}": "words"}), n) == 1
+    assert lake.tidy(Table.POSTS)
+    delta = lake.open(Table.POSTS)
+    assert delta is not None
+    assert len(delta.file_uris()) == 1
+    assert lake.append(Table.POSTS, posts(p3="words", p13="words", p14="words"), 15) == 1
+    assert len(stored(far.house)) == 15
 
 
 def test_storage_options_reach_the_store_where_the_environment_says_nothing(

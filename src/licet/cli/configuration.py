@@ -19,6 +19,8 @@ class Configuration:
     home: Path
     database_url: str
     lake_url: str
+    outlet_url: str = ""
+    """Where recipients fetch files: `s3://bucket/prefix`; empty means from this server."""
     memory_limit: str
     spark: str
     """A Spark master's URL; empty means that builds and recalls run in DuckDB on this machine."""
@@ -26,7 +28,7 @@ class Configuration:
 
     def open(self) -> House:
         """Open the house; its database is migrated if need be."""
-        return open_house(self.home, self.database_url, self.lake_url, self.memory_limit)
+        return open_house(self.home, self.database_url, self.lake_url, self.memory_limit, self.outlet_url)
 
     def engine(self) -> SqlEngine | None:
         """Give the engine that builds and recalls run on; None means the house's own."""

@@ -4,17 +4,22 @@ import json
 import secrets
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import click
+from sqlalchemy import Connection
 
 from licet.cli.configuration import configuration, now
 from licet.cli.ingesting import duration
-from licet.cli.terminal import LicetGroup, Moment, emit, show
-from licet.model.errors import NotFound, UsageError
+from licet.cli.terminal import LicetGroup, Moment, emit, errors, show
+from licet.model.errors import InputError, NotFound, UsageError
 from licet.model.licenses import COLUMNS, License, LicenseId, RecipientId
 from licet.model.records import Table
-from licet.store import asof, facts, parties
+from licet.protocol.profiles import bearer_profile, oauth_profile
+from licet.store import asof, credentials, facts, parties
+from licet.store.credentials import Kind
 from licet.store.database import reading, transaction
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,39 +52,157 @@ def add(recipient_id: str, name: str) -> None:
 
 @recipient.command(name="list")
 def list_recipients() -> None:
-    """List the recipients.
+    """List the recipients, each credential's end, and where each is accepted from; never a credential itself.
 
     Example: licet recipient list
     """
+    columns = ("recipient", "name", "kind", "credential", "expires", "networks")
+    rows: list[tuple[object, ...]] = []
     with reading(configuration().open().database) as conn:
-        show("recipients", ("recipient", "name"), parties.recipients(conn))
+        held = credentials.credentials(conn, now())
+        for recipient_id, name in parties.recipients(conn):
+            where = " ".join(map(str, credentials.networks_of(conn, recipient_id))) or "any"
+            theirs = [each for each in held if each.recipient_id == recipient_id]
+            rows += [
+                (recipient_id, name, str(c.kind), c.credential_id, c.expires.replace(microsecond=0), where)
+                for c in theirs
+            ]
+            rows += [] if theirs else [(recipient_id, name, "", "", "", where)]
+    show("recipients", columns, rows)
+
+
+def _profile(conn: Connection, recipient_id: str, kind: Kind, endpoint: str, expires: datetime) -> dict[str, Any]:
+    fresh = credentials.issue(conn, recipient_id, kind, expires)
+    if kind == Kind.OAUTH:
+        return oauth_profile(endpoint, fresh.credential_id, fresh.secret)
+    return bearer_profile(endpoint, fresh.secret, expires)
+
+
+def _write(profile: dict[str, Any], out: Path) -> None:
+    """Write a profile that only its owner may read, also where a file that others may read was before."""
+    try:
+        out.touch(mode=0o600)
+        out.chmod(0o600)
+        out.write_text(json.dumps(profile) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"`{out}` cannot be written: {error.strerror}", "choose another file") from error
+
+
+_ENDPOINT = click.option("--endpoint", default="http://127.0.0.1:8000/delta-sharing/", show_default=True)
+_OUT = click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the profile to this file.")
+_VALID = click.option("--valid", default="90d", show_default=True, help="How long the credential is good for.")
 
 
 @recipient.command()
 @click.argument("recipient_id")
-@click.option("--endpoint", default="http://127.0.0.1:8000/delta-sharing/", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the profile to this file.")
-@click.option("--valid", default="90d", show_default=True, help="How long the token is good for.")
-def profile(recipient_id: str, endpoint: str, out: Path | None, valid: str) -> None:
-    """Issue a Delta Sharing profile file with a fresh bearer token.
+@click.option("--oauth", is_flag=True, help="A version 2 profile: client id and secret, exchanged for access tokens.")
+@_ENDPOINT
+@_OUT
+@_VALID
+def profile(recipient_id: str, oauth: bool, endpoint: str, out: Path | None, valid: str) -> None:  # noqa: FBT001 # click passes flags so
+    """Issue a Delta Sharing profile file with a fresh bearer token, or with a fresh OAuth client.
 
-    Example: licet recipient profile acme --out acme.share
+    Example: licet recipient profile acme --oauth --out acme.share
     """
     expires = now() + duration(valid)
     with transaction(configuration().open().database) as conn:
-        token = parties.issue_token(conn, recipient_id, expires)
-    content = {
-        "shareCredentialsVersion": 1,
-        "endpoint": endpoint,
-        "bearerToken": token,
-        "expirationTime": f"{expires:%Y-%m-%dT%H:%M:%S.000Z}",
-    }
+        content = _profile(conn, recipient_id, Kind.OAUTH if oauth else Kind.BEARER, endpoint, expires)
+        # Written before the commit: a secret that nobody could read is not left behind.
+        if out is not None:
+            _write(content, out)
+    _tell(content, out, expires)
+
+
+def _tell(content: dict[str, Any], out: Path | None, expires: datetime, **more: object) -> None:
     if out is None:
         click.echo(json.dumps(content))
         return
-    out.touch(mode=0o600)
-    out.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    emit({"profile": str(out), "expires": expires}, [f"profile written to {out}; its token expires {expires:%d %B %Y}"])
+    line = f"profile written to {out}; its credential expires {expires:%d %B %Y}"
+    emit({"profile": str(out), "expires": expires, **more}, [line])
+
+
+@recipient.command()
+@click.argument("recipient_id")
+@click.option("--overlap", default="7d", show_default=True, help="How long the old credentials still work.")
+@click.option("--oauth/--bearer", default=None, help="Which profile to write; like the old one by default.")
+@_ENDPOINT
+@_OUT
+@_VALID
+def rotate(
+    recipient_id: str,
+    overlap: str,
+    oauth: bool | None,  # noqa: FBT001 # click passes flags so
+    endpoint: str,
+    out: Path | None,
+    valid: str,
+) -> None:
+    """Issue a new profile; all older credentials of the recipient end after the overlap.
+
+    Example: licet recipient rotate acme --overlap 7d --out acme.share
+    """
+    at = now()
+    expires, last = at + duration(valid), at + duration(overlap)
+    with transaction(configuration().open().database) as conn:
+        kind = _kind_to_rotate(conn, recipient_id, oauth=oauth, at=at)
+        ended = credentials.end_by(conn, recipient_id, last)
+        content = _profile(conn, recipient_id, kind, endpoint, expires)
+        if out is not None:
+            _write(content, out)
+    _tell(content, out, expires, ended=ended, overlap_until=last)
+    errors.print(f"older credentials of {recipient_id} end by {last:%d %B %Y %H:%M} UTC", soft_wrap=True)
+
+
+def _kind_to_rotate(conn: Connection, recipient_id: str, *, oauth: bool | None, at: datetime) -> Kind:
+    credentials.require_recipient(conn, recipient_id)
+    kinds = {each.kind for each in credentials.credentials(conn, at) if each.recipient_id == recipient_id}
+    if oauth is not None:
+        return Kind.OAUTH if oauth else Kind.BEARER
+    if not kinds:
+        raise NotFound(f"`{recipient_id}` has no credential to rotate", "`licet recipient profile` issues one")
+    if len(kinds) > 1:
+        raise UsageError(f"`{recipient_id}` has profiles of both kinds", "say --oauth or --bearer")
+    return kinds.pop()
+
+
+@recipient.command()
+@click.argument("recipient_id")
+def revoke(recipient_id: str) -> None:
+    """End all that a recipient holds, at once: tokens, clients, access tokens and file addresses.
+
+    Example: licet recipient revoke acme
+    """
+    with transaction(configuration().open().database) as conn:
+        ended = credentials.revoke(conn, recipient_id, now())
+    line = f"{recipient_id} has no access any more; credentials ended: {ended}"
+    emit({"recipient": recipient_id, "ended": ended}, [line, "new access: licet recipient profile " + recipient_id])
+
+
+@recipient.command()
+@click.argument("recipient_id")
+@click.argument("networks", nargs=-1)
+@click.option("--only", is_flag=True, help="These networks instead of those listed so far.")
+@click.option("--any", "anywhere", is_flag=True, help="Lift the list: accept the recipient from everywhere.")
+def allow(recipient_id: str, networks: tuple[str, ...], only: bool, anywhere: bool) -> None:  # noqa: FBT001 # click passes flags so
+    """Accept a recipient only from listed networks (IPv4 or IPv6), and add to the list.
+
+    Example: licet recipient allow acme 203.0.113.0/24 2001:db8::/48
+    """
+    if anywhere == bool(networks):
+        raise UsageError("name networks, or --any", "licet recipient allow acme 203.0.113.0/24")
+    named = {_network(each) for each in networks}
+    with transaction(configuration().open().database) as conn:
+        kept = set() if only or anywhere else set(credentials.networks_of(conn, recipient_id))
+        credentials.allow(conn, recipient_id, named | kept)
+        listed = [str(each) for each in credentials.networks_of(conn, recipient_id)]
+    line = f"{recipient_id} is accepted from {', '.join(listed) or 'everywhere'}"
+    emit({"recipient": recipient_id, "networks": listed}, [line])
+
+
+def _network(said: str) -> credentials.Network:
+    try:
+        return ip_network(said)
+    except ValueError as error:
+        raise UsageError(f"`{said}` is no network", "write 203.0.113.0/24, 203.0.113.7 or 2001:db8::/48") from error
 
 
 @click.group(name="license", cls=LicetGroup)

@@ -5,19 +5,22 @@ from typing import Any
 
 import click
 
-from licet.cli.building import build_command, recall
+from licet.cli.auditing import audit
+from licet.cli.building import build_command
 from licet.cli.configuration import Configuration
+from licet.cli.contacts import key, webhook
 from licet.cli.demo import demo
 from licet.cli.ingesting import ingest_group
 from licet.cli.licensing import license_group, recipient
 from licet.cli.members import member, why
 from licet.cli.notices import notice
+from licet.cli.recalling import recall
 from licet.cli.serving import serve
 from licet.cli.terminal import LicetGroup
 
 SECTIONS = {
     "Try it": ("demo",),
-    "Operator": ("notice", "ingest", "recipient", "license", "build", "serve", "recall"),
+    "Operator": ("notice", "ingest", "recipient", "license", "build", "serve", "recall", "audit"),
     "Members and reasons": ("member", "why"),
 }
 
@@ -29,6 +32,9 @@ SECTIONS = {
 @click.option("--database", envvar="LICET_DATABASE", default="", help="Database URL; SQLite in the home by default.")
 @click.option(
     "--lake", envvar="LICET_LAKE", default="", help="Lake folder or object store URL; in the home by default."
+)
+@click.option(
+    "--outlet", envvar="LICET_OUTLET", default="", help="Have recipients fetch files from s3://bucket/prefix."
 )
 @click.option("--memory-limit", envvar="LICET_MEMORY_LIMIT", default="1GB", show_default=True)
 @click.option("--spark", envvar="LICET_SPARK", default="", help="Spark master to build on, such as local[2] or yarn.")
@@ -44,11 +50,26 @@ def main(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 # click
         home=options["home"],
         database_url=options["database"],
         lake_url=options["lake"],
+        outlet_url=options["outlet"],
         memory_limit=options["memory_limit"],
         spark=options["spark"],
         json=options["as_json"],
     )
 
 
-for _command in (demo, notice, ingest_group, recipient, license_group, build_command, serve, recall, member, why):
+for _command in (
+    demo,
+    notice,
+    ingest_group,
+    recipient,
+    license_group,
+    build_command,
+    serve,
+    recall,
+    audit,
+    member,
+    why,
+):
     main.add_command(_command)
+for _command in (webhook, key):
+    recipient.add_command(_command)

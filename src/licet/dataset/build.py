@@ -80,6 +80,7 @@ def build(
         NotFound: no such license.
         Refused: the license is not active, or now is outside its term.
         IntegrityError: written rows differ from counted ones; the version before stays current.
+        Unavailable: the outlet's store does not answer; the versions are committed, and whoever runs next goes on.
     """
     with lease(house.database, f"license {license_id}"):
         progress("facts")
@@ -92,7 +93,13 @@ def build(
                 one, snapshot = _build_table(house, engine or house.engine, facts, table, progress)
                 built.append(one)
                 snapshots.append((table, snapshot))
+        if house.outlet is not None:
+            # Before the watermark moves: of what was handed out before, nothing that left may be fetched after it.
+            house.outlet.clear(license_id, now)
         _write_down(house, facts, snapshots)
+    if house.outlet is not None:
+        progress("copy")
+        house.outlet.fill(license_id, now)
     return built
 
 

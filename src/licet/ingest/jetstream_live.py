@@ -1,6 +1,7 @@
 """Follow a live Jetstream over a websocket, across broken connections, without a gap."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -17,6 +18,8 @@ OVERLAP_US = 1_000_000
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 30.0
 _PATIENCE = 0.5
 _LARGEST_MESSAGE = 16 * 2**20
+# A server in the midst of sending hears our goodbye late; what it still sends is asked for again from the cursor.
+_GOODBYE = 0.5
 _TRY_AGAIN = (408, 425, 429)
 
 Event = tuple[int, str]
@@ -56,23 +59,25 @@ class Recent:
 
     def __init__(self) -> None:
         """Remember nothing yet."""
-        self._lines: dict[Event, None] = {}
+        self._known: set[Event] = set()
+        self._in_order: deque[Event] = deque()
 
     def first(self, event: Event) -> bool:
         """Tell whether the event is new, remember it, and forget what is older than two overlaps."""
-        if event in self._lines:
+        if event in self._known:
             return False
-        self._lines[event] = None
-        for old in list(self._lines):
-            if old[0] >= event[0] - 2 * OVERLAP_US:
-                break
-            del self._lines[old]
+        self._known.add(event)
+        in_order = self._in_order
+        in_order.append(event)
+        oldest = event[0] - 2 * OVERLAP_US
+        while in_order[0][0] < oldest:
+            self._known.remove(in_order.popleft())
         return True
 
 
 def _connection(url: str, position: int | None, stop: Callable[[], bool]) -> Iterator[Event | None]:
     """Give the events of one connection, and None for each moment of quiet."""
-    with connect(_address(url, position), max_size=_LARGEST_MESSAGE) as socket:
+    with connect(_address(url, position), max_size=_LARGEST_MESSAGE, close_timeout=_GOODBYE) as socket:
         while not stop():
             yield _receive(socket)
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 
 import pyarrow as pa
 from sqlalchemy import Connection, Engine
@@ -30,6 +31,9 @@ from licet.store.lake import Lake
 
 BATCH = 50_000
 """Inputs written in one step."""
+
+_CLOSE = 100
+"""Edits no further apart than this are asked for together."""
 
 _NOT_KEPT = frozenset({"not_a_record"})
 """Reasons that are counted only: nothing of a member's was set aside."""
@@ -160,11 +164,15 @@ def _write(engine: Engine, lake: Lake, source: str, batch: _Batch, counts: Count
         with transaction(engine) as conn:
             counts["members"] += record_members(conn, _introductions(conn, batch.members), at)
             counts["account_changes"] += record_account_changes(conn, batch.account_changes, at)
-            counts["settings"] += len(batch.settings)
+            reached = last_seq(conn)
             record_settings(conn, batch.settings, at)
+            counts["settings"] += last_seq(conn) - reached
             set_aside(conn, source, [s for s in batch.skipped if s.reason not in _NOT_KEPT])
             if batch.cursor:
                 save_cursor(conn, source, batch.cursor)
+        for table, records in batch.records.items():
+            if records:
+                lake.tidy(table)
     counts["duplicates"] += batch.repeated
     skipped.update(s.reason for s in batch.skipped)
     return batch.size
@@ -175,18 +183,35 @@ def _append(engine: Engine, lake: Lake, table: Table, batch: _Batch) -> int:
     with reading(engine) as conn:
         seq = last_seq(conn)
         edited = superseded_ids(conn, table, list(records))
-        stale = {name for name, edit in edited.items() if not _is_newest(conn, edit, batch.edits.get((table, name)))}
+        stale = _stale(conn, table, edited, batch.edits)
     rows = [record for name, record in records.items() if name not in stale]
     return lake.append(table, _rows(table, rows), seq, edited) if rows else 0
 
 
-def _is_newest(conn: Connection, edit: int, revision: str | None) -> bool:
-    """Tell whether the record's newest edit is the one that came with it in this batch.
+def _stale(
+    conn: Connection, table: Table, edited: Mapping[str, int], edits: Mapping[tuple[Table, str], str]
+) -> set[str]:
+    """Give the edited records whose newest edit did not come with them in this batch, by the numbers of their edits.
 
-    A record that was edited and comes without that edit is a repetition of its older words: they stay withdrawn.
+    Such a record is a repetition of its older words: they stay withdrawn.
     """
-    deletions = changes_between(conn, edit - 1, edit).deletions
-    return revision is not None and any(deletion.revision == revision for deletion in deletions)
+    came = {name: edits[table, name] for name in edited if (table, name) in edits}
+    newest: dict[str, str] = {}
+    for first, last in _runs(edited[name] for name in came):
+        deletions = changes_between(conn, first - 1, last).deletions
+        newest |= {edit.record_id: edit.revision for edit in deletions if edit.superseded and edit.table is table}
+    return {name for name in edited if name not in came or came[name] != newest.get(name)}
+
+
+def _runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Give the first and last of numbers that lie close together: those of one batch, read at one go."""
+    runs: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if runs and number - runs[-1][1] <= _CLOSE:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs
 
 
 def _introductions(conn: Connection, members: Mapping[MemberId, Member]) -> list[Member]:
@@ -227,10 +252,6 @@ def _rows(table: Table, records: list[Post | Interaction]) -> pa.Table:
     schema = pa.schema([column for column in LAKE[table] if column.name != "seq"])
     arrays = []
     for column in schema:
-        values = [getattr(record, column.name) for record in records]
-        if column.nullable:
-            values = [value or None for value in values]
-        elif column.type == pa.string():
-            values = [str(value) for value in values]
-        arrays.append(pa.array(values, column.type))
+        values = map(attrgetter(column.name), records)
+        arrays.append(pa.array([value or None for value in values] if column.nullable else list(values), column.type))
     return pa.Table.from_arrays(arrays, schema=schema)

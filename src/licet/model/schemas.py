@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from licet.model.licenses import License
+from licet.model.licenses import KEYS, License
 from licet.model.records import Table
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -54,7 +54,26 @@ SUBJECTS = pa.schema(
 """Members as a decision sees them for one purpose and recipient; `setting` is `allow`, `deny` or `none`."""
 
 
+REMOVALS = pa.schema(
+    [
+        pa.field("record_table", pa.string(), nullable=False),
+        pa.field("post_id", pa.string()),
+        pa.field("author_id", pa.string()),
+        pa.field("actor_id", pa.string()),
+        pa.field("post_author_id", pa.string()),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("version", pa.int64(), nullable=False),
+        pa.field("removed_at", INSTANT, nullable=False),
+    ]
+)
+"""The keys of rows that left a license's shared tables: from which, with which of its versions, when and why.
+
+Keys that the table does not have are null.
+"""
+
+
 def shared_schema(license_: License, table: Table) -> pa.Schema:
-    """Give the schema of one shared table; columns that are not keys are nullable, so that key-only removals work."""
+    """Give the schema of one shared table: keys are never null, all else may be, so that key-only removals work."""
     fields = {field.name: field for field in LAKE[table]}
-    return pa.schema([fields[name].with_nullable(nullable=True) for name in license_.columns_of(table)])
+    keys = set(KEYS[table])
+    return pa.schema([fields[name].with_nullable(name not in keys) for name in license_.columns_of(table)])

@@ -1,4 +1,4 @@
-"""Shapes of the Delta Sharing protocol: list items, pages, lines and the capabilities header."""
+"""Shapes of the Delta Sharing protocol that surround a table's lines: list items, pages and the capabilities header."""
 
 import base64
 import binascii
@@ -7,23 +7,47 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from licet.model.errors import InputError
+from licet.model.licenses import License
 
 SCHEMA: Final = "licensed"
 """The one schema of every share."""
+REMOVALS: Final = "removals"
+"""The table of every schema that lists the keys of rows that left the others."""
 PAGE_LIMIT: Final = 500
 """Most items of one page, and their number where none is asked for."""
 
 _IDS: Final = uuid.UUID("5f0c2b4e-0f0c-5a55-9d38-6c6963657400")
 
-Item = dict[str, str]
+Item = dict[str, Any]
+Format: TypeAlias = Literal["parquet", "delta"]
+"""How a table's lines are written."""
 
 
-def share_item(share: str) -> Item:
-    """Give the list item of a share; its id follows from its name, so it never changes."""
-    return {"name": share, "id": str(uuid.uuid5(_IDS, share))}
+def share_item(share: str, about: Mapping[str, Any] | None = None) -> Item:
+    """Give the list item of a share, with what is said about it; its id follows from its name, so it never changes."""
+    return {"name": share, "id": str(uuid.uuid5(_IDS, share)), **(about or {})}
+
+
+def terms_of(license_: License, state: str) -> dict[str, Any]:
+    """Give what a share says about its license: words to show, and the terms that a program may go by."""
+    ends = f"{license_.ends:%d %B %Y}"
+    return {
+        "displayName": f"{license_.license_id}: {license_.purpose}, until {ends}",
+        "comment": (
+            f"For {license_.purpose} only, until {ends}. The keys of rows that have to go, wherever they were copied "
+            f"to, are in `{SCHEMA}.{REMOVALS}` and in each table's change data feed."
+        ),
+        "properties": {
+            "purpose": license_.purpose,
+            "starts": license_.starts.isoformat(),
+            "ends": license_.ends.isoformat(),
+            "recall_within_hours": str(license_.recall_within_hours),
+            "state": state,
+        },
+    }
 
 
 def schema_item(share: str) -> Item:
@@ -33,8 +57,13 @@ def schema_item(share: str) -> Item:
 
 def table_item(share: str, table: str) -> Item:
     """Give the list item of a table; without access modes it is read by URL only."""
-    ids = {"shareId": str(uuid.uuid5(_IDS, share)), "id": str(uuid.uuid5(_IDS, f"{share}/{table}"))}
+    ids = {"shareId": str(uuid.uuid5(_IDS, share)), "id": table_id(share, table)}
     return {"share": share, "schema": SCHEMA, "name": table, **ids}
+
+
+def table_id(share: str, table: str) -> str:
+    """Give the id by which a table is listed; it never changes."""
+    return str(uuid.uuid5(_IDS, f"{share}/{table}"))
 
 
 def page_size(text: str | None) -> int:
@@ -70,7 +99,7 @@ def page(items: Sequence[Item], listing: str, size: int, token: str | None) -> d
 
 
 def _key(item: Item) -> str:
-    return item["name"].lower()
+    return str(item["name"]).lower()
 
 
 def _write_token(listing: str, after: str) -> str:
@@ -80,7 +109,7 @@ def _write_token(listing: str, after: str) -> str:
 def _read_token(token: str, listing: str) -> str:
     try:
         value = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError, RecursionError) as error:
         raise InputError("invalid 'nextPageToken'") from error
     match value:
         case [str(of), str(after)] if of == listing:
@@ -94,15 +123,18 @@ class Capabilities:
 
     formats: frozenset[str] = field(default_factory=frozenset)
     end_stream: bool = False
+    asynchronous: bool = False
 
     @property
-    def parquet(self) -> bool:
-        """Tell whether the client takes an answer in parquet format."""
-        return not self.formats or "parquet" in self.formats
+    def format(self) -> Format | None:
+        """Give the format of the answer, parquet wherever the client takes it; None if it takes none that there is."""
+        if not self.formats or "parquet" in self.formats:
+            return "parquet"
+        return "delta" if "delta" in self.formats else None
 
-    def answer(self) -> str:
-        """Give the header of an answer in parquet format."""
-        return "responseformat=parquet" + (";includeendstreamaction=true" if self.end_stream else "")
+    def answer(self, answered: Format) -> str:
+        """Give the header of an answer."""
+        return f"responseformat={answered}" + (";includeendstreamaction=true" if self.end_stream else "")
 
 
 def read_capabilities(header: str | None) -> Capabilities:
@@ -114,45 +146,15 @@ def read_capabilities(header: str | None) -> Capabilities:
     return Capabilities(
         formats=said.get("responseformat", frozenset()),
         end_stream="true" in said.get("includeendstreamaction", frozenset()),
+        asynchronous="true" in said.get("asyncquery", frozenset()),
     )
 
 
-def protocol_line() -> dict[str, Any]:
-    """Give the protocol line: any reader can read."""
-    return {"protocol": {"minReaderVersion": 1}}
-
-
-def metadata_line(table_id: str, schema_string: str, version: int, sizes: Sequence[int]) -> dict[str, Any]:
-    """Give the metadata line of a version whose files have these sizes in bytes."""
-    said = {
-        "id": table_id,
-        "format": {"provider": "parquet"},
-        "schemaString": schema_string,
-        "partitionColumns": [],
-        "version": version,
-        "size": sum(sizes),
-        "numFiles": len(sizes),
-    }
-    return {"metaData": said}
-
-
-def file_id(name: str, scheme: str = "parquet") -> str:
+def file_id(name: str, scheme: Format = "parquet") -> str:
     """Give a file's stable id from its name: MD5 under `parquet`, SHA-256 under `delta`; it guards nothing."""
     if scheme == "delta":
         return hashlib.sha256(name.encode()).hexdigest()
     return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
-
-
-def file_line(url: str, identity: str, size: int, rows: int, expires: int) -> dict[str, Any]:
-    """Give a file's line; statistics state rows only, `expires` is in seconds since 1970."""
-    stats = json.dumps({"numRecords": rows}, separators=(",", ":"))
-    said = {"url": url, "id": identity, "partitionValues": {}, "size": size, "stats": stats}
-    return {"file": said | {"expirationTimestamp": expires * 1000}}
-
-
-def end_line(expires: int) -> dict[str, Any]:
-    """Give the last line for clients that asked for one; `expires` is in seconds since 1970."""
-    return {"endStreamAction": {"minUrlExpirationTimestamp": expires * 1000}}
 
 
 def ndjson(lines: Iterable[Mapping[str, Any]]) -> str:

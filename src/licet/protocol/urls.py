@@ -1,4 +1,4 @@
-"""Sign what a bearer may show later: the address of one file, or who signed in. HMAC-SHA-256 in hexadecimal.
+"""Sign what a bearer may show later: a file's address, where a page ended, who signed in. HMAC-SHA-256 in hexadecimal.
 
 Hexadecimal, because clients rewrite other characters of a query; the parameter is named `X-Amz-Signature`, because
 the Rust reader of Delta Sharing clients takes an address as signed only under a name that it knows.
@@ -8,8 +8,9 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 SIGNATURE: Final = "X-Amz-Signature"
@@ -51,6 +52,26 @@ def file_path(secret: bytes, claim: FileClaim) -> str:
 def is_signed(secret: bytes, claim: FileClaim, signature: str) -> bool:
     """Tell whether a claim carries its own signature; takes the same time for every wrong one."""
     return hmac.compare_digest(file_signature(secret, claim).encode(), signature.encode())
+
+
+def seal(secret: bytes, use: str, said: Mapping[str, str | int]) -> str:
+    """Give a token that holds values, readable by anybody and signed for one use."""
+    text = json.dumps(said, separators=(",", ":"), sort_keys=True)
+    body = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return f"{body}.{_mac(secret, use, [text])}"
+
+
+def opened(secret: bytes, use: str, token: str) -> dict[str, Any] | None:
+    """Give what a token holds, or None if it is malformed, forged, or was given for another use."""
+    body, _, signature = token.partition(".")
+    try:
+        text = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
+    except ValueError:
+        return None
+    if not signature.isascii() or not hmac.compare_digest(_mac(secret, use, [text]), signature):
+        return None
+    said: dict[str, Any] = json.loads(text)
+    return said
 
 
 def member_pass(secret: bytes, member_id: str, expires: int) -> str:

@@ -66,7 +66,8 @@ def catch_up_license(
     """Take everything withdrawn so far out of one license's shared tables; return how many rows went.
 
     Killed at any instant, it leaves tables that are whole: a commit lists only files that are on disk, and the
-    watermark moves after the commits. Whoever runs next writes down what was committed and goes on.
+    watermark moves after the commits, and after an outlet has lost what they left out. Whoever runs next writes down
+    what was committed and goes on.
     """
     with lease(house.database, f"license {license_id}"):
         with reading(house.database) as conn:
@@ -82,6 +83,7 @@ def catch_up_license(
             notice = asof.notice_in_force(conn, upto, now)
             changes = asof.changes_between(conn, after, upto)
             if notice is None or _built_otherwise(snapshots, digest(notice)):
+                _clear(house, license_id, now)
                 return 0
             records = Records(lake=house.lake, engine=engine or house.engine)
             span = Span(after=after, upto=upto, notice=notice, now=now)
@@ -89,12 +91,19 @@ def catch_up_license(
         shelves = {table: _shelf(house, license_, table, snapshot, engine) for table, snapshot in snapshots.items()}
         due = due_by(license_, notice, now, found.regions).isoformat()
         rows, fresh = _remove_all(house, license_, shelves, found.tables, upto, due)
+        _clear(house, license_id, now)
         with transaction(house.database) as conn:
             _write_down(conn, license_, fresh)
             parties.set_checked_seq(conn, license_id, upto)
         for table in fresh:
             house.shared.sweep(license_id, table, grace_s, now)
         return rows
+
+
+def _clear(house: House, license_id: str, now: datetime) -> None:
+    """Delete from the outlet, if there is one, what may no longer be fetched: nobody asks us about it there."""
+    if house.outlet is not None:
+        house.outlet.clear(license_id, now)
 
 
 def prepare(house: House, license_id: str) -> None:

@@ -4,11 +4,16 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
 
-from licet.server import errors, files, settings, sharing, sign_in
+from licet.server import compliance_jobs, compliance_streams, errors, files, oauth, recalls, settings, sharing, sign_in
+from licet.server.access import file_gate
+from licet.server.audit import Audited, Trail
 from licet.server.barrier import Barrier
 from licet.server.desk import Desk, ServerOptions
+from licet.server.limits import Buckets, Limits
+from licet.server.outlet import addresses_of
 from licet.store.house import House
 
 THREADS = 200
@@ -16,16 +21,37 @@ THREADS = 200
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-    yield
+    app.state.trail.start()
+    try:
+        yield
+    finally:
+        await run_in_threadpool(app.state.trail.stop)
 
 
 def create_app(house: House, options: ServerOptions) -> FastAPI:
-    """Give the app that serves a house to recipients and members."""
+    """Give the app that serves a house to recipients and members.
+
+    Raises:
+        UsageError: no object store signs addresses that work as long as is asked.
+    """
     app = FastAPI(title="licet", lifespan=_lifespan)
-    app.state.desk = Desk(house=house, options=options, barrier=Barrier(house, options.wait_s))
+    barrier = Barrier(house, options.wait_s)
+    addresses = addresses_of(house, options.secret, options.horizon_s, options.wait_s, options.clock)
+    app.state.desk = Desk(house=house, options=options, barrier=barrier, addresses=addresses, limits=_limits(options))
+    app.state.trail = Trail(house.database, options.audit_queue)
     errors.install(app)
-    for room in (sharing, files, sign_in, settings):
+    for room in (sharing, oauth, recalls, compliance_jobs, compliance_streams, sign_in, settings):
         app.include_router(room.router)
+    app.include_router(files.router, dependencies=[Depends(file_gate)])
+    app.add_middleware(Audited, trail=app.state.trail, clock=options.clock, prefix=sharing.PREFIX)
     return app
+
+
+def _limits(options: ServerOptions) -> Limits:
+    return Limits(
+        requests=Buckets(options.rate, options.burst),
+        files=Buckets(options.file_rate, options.file_burst),
+        failures=Buckets(options.failure_rate, options.failure_burst),
+    )

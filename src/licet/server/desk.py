@@ -14,6 +14,8 @@ from licet.model.records import Table
 from licet.policy.notice import Notice, digest
 from licet.server.barrier import Barrier
 from licet.server.errors import missing
+from licet.server.limits import Limits
+from licet.server.outlet import Addresses
 from licet.store.asof import notice_in_force, notices_as_of
 from licet.store.database import reading
 from licet.store.facts import newest_withdrawal
@@ -39,6 +41,22 @@ class ServerOptions:
     """Let anybody sign in as any member; only for a loopback address."""
     public_url: str = ""
     """The address that recipients use, where a proxy hides it: `https://data.example`."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose word about a caller's address (`X-Forwarded-For`) and scheme is taken."""
+    access_token_s: int = 3600
+    """How long an access token works, in seconds; clients fetch another when fewer than 600 are left."""
+    rate: float = 50
+    """Requests a second that a recipient may go on making; files are counted apart."""
+    burst: int = 200
+    """Requests that a recipient may make at once."""
+    file_rate: float = 500
+    """Requests a second for files that a recipient may go on making; a client makes a dozen for each file."""
+    file_burst: int = 2000
+    failure_rate: float = 1
+    """Requests a second that nobody we know may go on making from one address (IPv6: one /64)."""
+    failure_burst: int = 30
+    audit_queue: int = 10_000
+    """Requests whose record may be unwritten; beyond, requests are refused."""
     clock: Callable[[], datetime] = utc_now
 
 
@@ -49,6 +67,8 @@ class Desk:
     house: House
     options: ServerOptions
     barrier: Barrier
+    addresses: Addresses
+    limits: Limits
     _snapshots: dict[tuple[str, Table], Snapshot] = field(default_factory=dict)
     _rules: tuple[tuple[int, int], str] = ((-1, -1), "")
     _notices: tuple[int, tuple[Notice, ...]] = (-1, ())

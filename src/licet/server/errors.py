@@ -46,6 +46,12 @@ def signed_out(message: str) -> WireError:
     return WireError(401, "UNAUTHENTICATED", message, {"WWW-Authenticate": "Bearer"})
 
 
+def too_many(retry_after: int) -> WireError:
+    """Give the error for a caller who asks more than their limit; `retry_after` is in seconds."""
+    headers = {"Retry-After": str(max(1, retry_after))}
+    return WireError(429, "RESOURCE_EXHAUSTED", f"too many requests: try again in {max(1, retry_after)} s", headers)
+
+
 _KINDS: tuple[tuple[type[LicetError], int, str], ...] = (
     (NotFound, 404, "RESOURCE_DOES_NOT_EXIST"),
     (UsageError, 400, "INVALID_PARAMETER_VALUE"),

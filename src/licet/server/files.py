@@ -1,4 +1,7 @@
-"""Hand out the bytes of one file of a shared table to whoever holds its signed address, while they may have them."""
+"""Hand out the bytes of one file to whoever holds its signed address, while they may have them.
+
+A data file is given as long as the current version lists it. Files of removed keys hold no content and stay.
+"""
 
 import asyncio
 import mmap
@@ -12,15 +15,19 @@ from starlette.types import Receive, Scope, Send
 from licet.model.errors import NotFound, Refused
 from licet.model.licenses import Delivery, License
 from licet.model.records import Table
-from licet.protocol.sharing import file_id
+from licet.protocol.sharing import REMOVALS, file_id
 from licet.protocol.urls import EXPIRES, SIGNATURE, FileClaim, is_signed
-from licet.server.access import Grant, license_of_file, require_active
+from licet.server.access import license_of_file, require_active
+from licet.server.answers import PREFIX
 from licet.server.desk import AtDesk, Desk
 from licet.server.errors import WireError
+from licet.server.offers import require_licensed_columns
 from licet.server.ranges import read_range
-from licet.server.sharing import PREFIX, require_licensed_columns
-from licet.store.database import transaction
+from licet.store.database import reading, transaction
+from licet.store.history import key_file
 from licet.store.parties import record_delivery
+from licet.store.removals import removals_path
+from licet.store.shared import KEYS_FOLDER
 
 CHUNK = 1 << 20
 """Bytes handed to the connection at a time."""
@@ -28,30 +35,56 @@ CHUNK = 1 << 20
 router = APIRouter(prefix=PREFIX, tags=["files"])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A file that may be handed out: where it lies, its bytes, and what writes the delivery down, if it is one."""
+
+    path: Path
+    size: int
+    receipt: "Receipt | None"
+
+
 @router.api_route("/files/{license_id}/{table}/{version}/{file}", methods=["GET", "HEAD"])
 async def get_file(request: Request, desk: AtDesk, license_id: str, table: str, version: str, file: str) -> Response:
     """Give a file's bytes, or a range of them, if it still holds nothing that was withdrawn."""
     claim = _claim(request, desk, (license_id, table, version, file))
-    license_ = await run_in_threadpool(_license, desk, claim)
-    await desk.barrier.settle(license_.license_id)
-    size = await run_in_threadpool(_require_listed, desk, license_, claim)
+    found = await _find(desk, claim)
     headers = {"Accept-Ranges": "bytes", "ETag": f'"{file_id(claim.file)}"', "Cache-Control": "private, no-store"}
     asked = request.headers.get("range")
     if request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
         asked = None
     try:
-        part = read_range(asked, size)
+        part = read_range(asked, found.size)
     except ValueError as error:
-        raise WireError(416, "INVALID_PARAMETER_VALUE", str(error), {"Content-Range": f"bytes */{size}"}) from error
-    first, end = part or (0, size)
+        told = {"Content-Range": f"bytes */{found.size}"}
+        raise WireError(416, "INVALID_PARAMETER_VALUE", str(error), told) from error
+    first, end = part or (0, found.size)
     headers["Content-Length"] = str(end - first)
     if part:
-        headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+        headers["Content-Range"] = f"bytes {first}-{end - 1}/{found.size}"
     status = 206 if part else 200
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=PARQUET)
-    view = await run_in_threadpool(_map, desk.house.shared.folder(license_.license_id, Table(claim.table)) / claim.file)
-    return FileBytes(status, headers, view[first:end], _Receipt(desk=desk, license=license_, claim=claim))
+    view = await run_in_threadpool(_map, found.path)
+    return FileBytes(status, headers, view[first:end], found.receipt)
+
+
+async def _find(desk: Desk, claim: FileClaim) -> Found:
+    """Find what an address names.
+
+    Raises:
+        WireError: 410, it is no longer there to be read.
+        Refused: the license does not cover it now.
+        Unavailable: rows are being withdrawn from it.
+    """
+    if claim.table == REMOVALS:
+        return await run_in_threadpool(_found_removals, desk, claim)
+    license_ = await run_in_threadpool(_license, desk, claim)
+    kept = await run_in_threadpool(_found_keys, desk, license_, claim)
+    if kept is not None:
+        return kept
+    await desk.barrier.settle(license_.license_id)
+    return await run_in_threadpool(_found_listed, desk, license_, claim)
 
 
 PARQUET = "application/vnd.apache.parquet"
@@ -87,8 +120,31 @@ def _license(desk: Desk, claim: FileClaim) -> License:
     return license_
 
 
-def _require_listed(desk: Desk, license_: License, claim: FileClaim) -> int:
-    """Give a file's size if the current version still lists it.
+def _found_removals(desk: Desk, claim: FileClaim) -> Found:
+    path = removals_path(desk.house.shared, claim.license_id, claim.file)
+    try:
+        # No delivery: nothing of what the license covers is in it.
+        return Found(path=path, size=path.stat().st_size, receipt=None)
+    except FileNotFoundError as error:
+        raise _gone() from error
+
+
+def _found_keys(desk: Desk, license_: License, claim: FileClaim) -> Found | None:
+    """Find a file of the keys that left with the version named, or None if it is none."""
+    with reading(desk.house.database) as conn:
+        named = key_file(conn, license_.license_id, claim.table, claim.version, claim.file)
+    if named is None:
+        snapshot = desk.snapshot(license_, Table(claim.table))
+        newest = snapshot.facts.keys if snapshot.version == claim.version else ()
+        named = next((file for file in newest if file.name == claim.file), None)
+    if named is None:
+        return None
+    path = desk.house.shared.folder(license_.license_id, Table(claim.table)) / KEYS_FOLDER / named.name
+    return Found(path=path, size=named.size, receipt=Receipt(desk=desk, license=license_, claim=claim))
+
+
+def _found_listed(desk: Desk, license_: License, claim: FileClaim) -> Found:
+    """Find a file that the current version still lists.
 
     Raises:
         WireError: 410, rows were withdrawn from it since the address was given.
@@ -96,10 +152,11 @@ def _require_listed(desk: Desk, license_: License, claim: FileClaim) -> int:
     table = Table(claim.table)
     snapshot = desk.snapshot(license_, table)
     desk.require_current_rules(license_, snapshot)
-    require_licensed_columns(Grant(license=license_, state="active", table=table, asked=claim.table), snapshot)
+    require_licensed_columns(license_, table, snapshot)
     for file in snapshot.files:
         if file.name == claim.file:
-            return file.size
+            path = desk.house.shared.folder(license_.license_id, table) / file.name
+            return Found(path=path, size=file.size, receipt=Receipt(desk=desk, license=license_, claim=claim))
     raise _gone()
 
 
@@ -119,12 +176,15 @@ def _map(path: Path) -> memoryview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Receipt:
+class Receipt:
+    """What a delivery is recorded with."""
+
     desk: Desk
     license: License
     claim: FileClaim
 
     def write(self, sent: int) -> None:
+        """Record that so many bytes were handed out."""
         delivery = Delivery(
             recipient_id=self.license.recipient_id,
             license_id=self.license.license_id,
@@ -141,8 +201,8 @@ class _Receipt:
 class FileBytes(Response):
     """Sends bytes straight from the page cache; the delivery is on record before the last of them leaves."""
 
-    def __init__(self, status: int, headers: dict[str, str], view: memoryview, receipt: _Receipt) -> None:
-        """Hold the bytes to send, and the receipt to write."""
+    def __init__(self, status: int, headers: dict[str, str], view: memoryview, receipt: Receipt | None) -> None:
+        """Hold the bytes to send, and the receipt to write, if there is one."""
         super().__init__(status_code=status, headers=headers, media_type=PARQUET)
         self._view = view
         self._receipt = receipt
@@ -157,7 +217,8 @@ class FileBytes(Response):
                 await send(_body(self._view[sent : sent + CHUNK], more=True))
                 sent += CHUNK
             last = not gone.done()
-            await run_in_threadpool(self._receipt.write, size if last else sent)
+            if self._receipt is not None:
+                await run_in_threadpool(self._receipt.write, size if last else sent)
             if last:
                 await send(_body(self._view[sent:], more=False))
         finally:

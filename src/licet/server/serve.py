@@ -1,17 +1,21 @@
-"""Run the app, and beside it whatever keeps the shared tables clean."""
+"""Run the app, and beside it whatever keeps the shared tables clean and chases recalls."""
 
+from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import Protocol
 
 import uvicorn
 
+from licet.model.errors import UsageError
 from licet.server.app import create_app
 from licet.server.desk import ServerOptions
+from licet.server.outlet import OutletWorker
 from licet.server.sign_in import check_bind
 from licet.store.house import House
 
 
 class Worker(Protocol):
-    """What runs beside the server: the recall worker, handed in by the caller."""
+    """What runs beside the server: the recall worker and the chaser, handed in by the caller."""
 
     def start(self) -> None:
         """Begin to work, and return."""
@@ -24,9 +28,10 @@ def configure(house: House, host: str, port: int, options: ServerOptions) -> uvi
     """Give the web server's configuration.
 
     Raises:
-        UsageError: the development sign-in would be served to other machines.
+        UsageError: the development sign-in would be served to other machines, or a proxy's network is none.
     """
     check_bind(host, options)
+    _check_networks(options.trusted_proxies)
     # No access log: an address of a file is a key to it.
     return uvicorn.Config(
         create_app(house, options),
@@ -36,21 +41,37 @@ def configure(house: House, host: str, port: int, options: ServerOptions) -> uvi
         http="httptools",
         access_log=False,
         server_header=False,
+        # By default anybody on this machine would be believed about where a request comes from.
+        proxy_headers=bool(options.trusted_proxies),
+        forwarded_allow_ips=list(options.trusted_proxies),
         timeout_graceful_shutdown=10,
     )
 
 
-def serve(house: House, host: str, port: int, options: ServerOptions, worker: Worker | None = None) -> None:
-    """Serve a house until interrupted.
+def _check_networks(said: Sequence[str]) -> None:
+    for each in said:
+        try:
+            ip_network(each)
+        except ValueError as error:
+            raise UsageError(f"`{each}` is no network of a proxy", "write 10.0.0.5 or 10.0.0.0/24") from error
+
+
+def serve(house: House, host: str, port: int, options: ServerOptions, *workers: Worker) -> None:
+    """Serve a house until interrupted, and keep its outlet, if there is one, as it should be.
 
     Raises:
-        UsageError: the development sign-in would be served to other machines.
+        UsageError: the development sign-in would be served to other machines, a proxy's network is none, or the
+            outlet's bucket might keep what is deleted.
+        Unavailable: the outlet's store does not answer.
     """
     server = uvicorn.Server(configure(house, host, port, options))
-    if worker is not None:
+    if house.outlet is not None:
+        house.outlet.require_forgetful()
+        workers = (*workers, OutletWorker(house, house.outlet, options.clock))
+    for worker in workers:
         worker.start()
     try:
         server.run()
     finally:
-        if worker is not None:
+        for worker in workers:
             worker.stop()

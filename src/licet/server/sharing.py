@@ -1,35 +1,30 @@
-"""The routes of Delta Sharing. A share is a license, its one schema `licensed` holds the license's tables."""
+"""The routes of Delta Sharing. A share is a license; its one schema `licensed` holds its tables and the removals."""
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from licet.model.errors import Unavailable
+from licet.model.licenses import License
 from licet.protocol import sharing as wire
-from licet.protocol.urls import FileClaim, file_path
-from licet.server.access import AsRecipient, Grant, grant_of, licenses_of, require_active, require_schema, share_of
+from licet.protocol.lines import Head
+from licet.server import answers, changes
+from licet.server.access import AsRecipient, licenses_of, require_schema, share_of
+from licet.server.answers import TABLE, Answer, Entry, Manner, current
 from licet.server.desk import AtDesk, Desk
 from licet.server.errors import JSON, invalid
-from licet.server.questions import (
-    Question,
-    capabilities_of,
-    file_scheme,
-    no_history,
-    read_instant,
-    read_question,
-)
+from licet.server.offers import Offer, Place, described, offer_of, place_of, settle
+from licet.server.questions import Question, no_history, read_instant, read_question, read_version, too_early, too_late
 from licet.store.database import reading
-from licet.store.parties import versions
-from licet.store.shared import DataFile, Snapshot
+from licet.store.history import first_since
 
-PREFIX = "/delta-sharing"
-NDJSON = "application/x-ndjson; charset=utf-8"
-TABLE = "/shares/{share}/schemas/{schema}/tables/{table}"
+PREFIX = answers.PREFIX
 
 router = APIRouter(prefix=PREFIX, tags=["sharing"])
+router.add_api_route(TABLE + "/changes", changes.get_changes, methods=["GET"])
 
 
 def _json(value: dict[str, Any]) -> Response:
@@ -42,24 +37,33 @@ def _page(request: Request, items: list[wire.Item], listing: str) -> Response:
     return _json(wire.page(items, listing, wire.page_size(asked.get("maxResults")), asked.get("pageToken")))
 
 
+def _share(license_: License, state: str) -> wire.Item:
+    return wire.share_item(license_.license_id, wire.terms_of(license_, state))
+
+
 @router.get("/shares")
 def list_shares(request: Request, desk: AtDesk, who: AsRecipient) -> Response:
     """List the caller's shares."""
-    items = [wire.share_item(license_.license_id) for license_, _ in licenses_of(desk, who)]
-    return _page(request, items, "shares")
+    return _page(request, [_share(license_, state) for license_, state in licenses_of(desk, who)], "shares")
 
 
 @router.get("/shares/{share}")
 def get_share(desk: AtDesk, who: AsRecipient, share: str) -> Response:
     """Give one share."""
-    return _json({"share": wire.share_item(share_of(desk, who, share).license_id)})
+    name = share_of(desk, who, share).license_id
+    states = {license_.license_id: (license_, state) for license_, state in licenses_of(desk, who)}
+    return _json({"share": _share(*states[name])})
 
 
 @router.get("/shares/{share}/schemas")
 def list_schemas(request: Request, desk: AtDesk, who: AsRecipient, share: str) -> Response:
     """List a share's one schema."""
     license_ = share_of(desk, who, share)
-    return _page(request, [wire.schema_item(license_.license_id)], "schemas")
+    return _page(request, [wire.schema_item(license_.license_id)], f"{license_.license_id}/schemas")
+
+
+def _tables(license_: License) -> list[wire.Item]:
+    return [wire.table_item(license_.license_id, name) for name in (*map(str, license_.tables), wire.REMOVALS)]
 
 
 @router.get("/shares/{share}/schemas/{schema}/tables")
@@ -67,20 +71,14 @@ def list_tables(request: Request, desk: AtDesk, who: AsRecipient, share: str, sc
     """List a schema's tables."""
     license_ = share_of(desk, who, share)
     require_schema(schema)
-    return _page(request, [wire.table_item(license_.license_id, str(t)) for t in license_.tables], "tables")
+    return _page(request, _tables(license_), f"{license_.license_id}/tables")
 
 
 @router.get("/shares/{share}/all-tables")
 def list_all_tables(request: Request, desk: AtDesk, who: AsRecipient, share: str) -> Response:
     """List a share's tables."""
     license_ = share_of(desk, who, share)
-    return _page(request, [wire.table_item(license_.license_id, str(t)) for t in license_.tables], "all-tables")
-
-
-def _active(desk: Desk, who: str, share: str, schema: str, table: str) -> Grant:
-    grant = grant_of(desk, who, share, schema, table)
-    require_active(grant.license, grant.state, desk.now())
-    return grant
+    return _page(request, _tables(license_), f"{license_.license_id}/all-tables")
 
 
 @router.head(TABLE)
@@ -88,44 +86,74 @@ def _active(desk: Desk, who: str, share: str, schema: str, table: str) -> Grant:
 @router.head(TABLE + "/version")
 def get_version(request: Request, desk: AtDesk, who: AsRecipient, share: str, schema: str, table: str) -> Response:
     """Give a table's current version, or the first at or after `startingTimestamp`, in a header."""
-    grant = _active(desk, who, share, schema, table)
-    version = desk.snapshot(grant.license, grant.table).version
+    place = place_of(desk, who, share, schema, table)
     starting = request.query_params.get("startingTimestamp")
-    if starting is not None:
-        version = _version_at(desk, grant, starting)
+    if starting is not None and place.table is None:
+        raise no_history(place.asked)
+    offer = described(desk, place)
+    version = offer.version if starting is None else _version_at(desk, offer, starting)
     return Response(headers={"Delta-Table-Version": str(version)})
 
 
-def _version_at(desk: Desk, grant: Grant, starting: str) -> int:
+def _version_at(desk: Desk, offer: Offer, starting: str) -> int:
     at = read_instant(starting)
+    versions = changes.versions_of(desk, offer)
+    first = versions[0].version
     with reading(desk.house.database) as conn:
-        known = [version for version, _ in versions(conn, grant.license.license_id, grant.table)]
-    for version in known:
-        if version.at >= at:
-            return version.version
-    last = f"{known[-1].version} ({known[-1].at.isoformat()})" if known else "none"
-    raise invalid(f"The provided timestamp ({starting[:40]})\nis after the latest available version {last}.")
+        earlier = first_since(conn, offer.place.license.license_id, offer.place.name, at, first)
+    if earlier is not None:
+        raise invalid(
+            f"You can only query table data since version {first}."
+            f"The provided timestamp({starting[:40]}) corresponds to {earlier}."
+        )
+    for each in versions:
+        if each.at >= at:
+            return each.version
+    raise too_late(starting, offer.version, offer.at)
 
 
 @router.get(TABLE + "/metadata")
 def get_metadata(request: Request, desk: AtDesk, who: AsRecipient, share: str, schema: str, table: str) -> Response:
-    """Give a table's protocol and metadata."""
-    said = capabilities_of(request)
-    asked = {"version", "timestamp"} & set(request.query_params)
-    if len(asked) > 1:
+    """Give a table's protocol and metadata, at the current version or at one since the newest build."""
+    manner = Manner.of(request, desk)
+    version, at = request.query_params.get("version"), request.query_params.get("timestamp")
+    if version is not None and at is not None:
         raise invalid("Please only provide one of: version,timestamp")
-    grant = _active(desk, who, share, schema, table)
-    if asked:
-        raise no_history(grant.asked)
-    snapshot = desk.snapshot(grant.license, grant.table)
-    headers = {"Delta-Table-Version": str(snapshot.version), "Delta-Sharing-Capabilities": said.answer()}
-    return Response(wire.ndjson(_head(snapshot)), headers=headers, media_type=NDJSON)
+    wanted = None if version is None else read_version(version)
+    place = place_of(desk, who, share, schema, table)
+    if (version or at) is not None and place.table is None:
+        raise no_history(place.asked)
+    offer = described(desk, place)
+    if at is not None:
+        wanted = _version_before(desk, offer, at)
+    head = offer.head() if wanted is None else _head(desk, offer, wanted)
+    return manner.head(head.version, head)
 
 
-def _head(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
-    sizes = [file.size for file in snapshot.files]
-    yield wire.protocol_line()
-    yield wire.metadata_line(snapshot.table_id, snapshot.schema_string, snapshot.version, sizes)
+def _head(desk: Desk, offer: Offer, version: int) -> Head:
+    if version > offer.version:
+        raise _too_high(version, offer)
+    first = changes.versions_of(desk, offer)[0].version
+    if version < first:
+        raise invalid(f"You can only query table data since version {first}.")
+    return offer.head(version)
+
+
+def _version_before(desk: Desk, offer: Offer, said: str) -> int:
+    at, versions = read_instant(said), changes.versions_of(desk, offer)
+    _require_past(desk, offer, said, at)
+    if at < versions[0].at:
+        raise too_early(said, versions[0].version, versions[0].at)
+    return max(each.version for each in versions if each.at <= at)
+
+
+def _require_past(desk: Desk, offer: Offer, said: str, at: datetime) -> None:
+    if at > max(desk.now(), offer.at):
+        raise too_late(said, offer.version, offer.at)
+
+
+def _too_high(version: int, offer: Offer) -> Exception:
+    return invalid(f"Cannot load table version {version} as the latest version is {offer.version}.")
 
 
 @router.post(TABLE + "/query")
@@ -133,80 +161,55 @@ async def query_table(
     request: Request, desk: AtDesk, who: AsRecipient, share: str, schema: str, table: str
 ) -> Response:
     """Give a table's current files, once nothing withdrawn before the question is left in them."""
-    said = capabilities_of(request)
-    question = read_question(await request.body())
-    scheme = file_scheme(request)
-    grant = await run_in_threadpool(_active, desk, who, share, schema, table)
-    if question.wants_history:
-        raise no_history(grant.asked)
-    await desk.barrier.settle(grant.license.license_id)
-    base = desk.options.public_url.rstrip("/") or str(request.base_url).rstrip("/")
-    version, lines = await run_in_threadpool(_answer, desk, grant, question, base + PREFIX, scheme, said.end_stream)
-    headers = {"Delta-Table-Version": str(version), "Delta-Sharing-Capabilities": said.answer()}
-    if scheme:
-        headers["fileidhash"] = scheme
-    return Response(lines, headers=headers, media_type=NDJSON)
+    manner = Manner.of(request, desk)
+    question = read_question(await request.body(), manner.said)
+    place = await run_in_threadpool(place_of, desk, who, share, schema, table)
+    if question.wants_history and place.table is None:
+        raise no_history(place.asked)
+    await settle(desk, place)
+    return await run_in_threadpool(_answer, desk, place, question, manner)
 
 
-def _answer(
-    desk: Desk,
-    grant: Grant,
-    question: Question,
-    base: str,
-    scheme: str | None,
-    end_stream: bool,  # noqa: FBT001
-) -> tuple[int, str]:
-    snapshot = desk.snapshot(grant.license, grant.table)
-    desk.require_current_rules(grant.license, snapshot)
-    require_licensed_columns(grant, snapshot)
-    expires = int(desk.now().timestamp()) + desk.options.horizon_s
-    lines = list(_head(snapshot))
-    for file in _enough(snapshot.files, question.limit):
-        claim = FileClaim(
-            license_id=grant.license.license_id,
-            table=str(grant.table),
-            version=snapshot.version,
-            file=file.name,
-            expires=expires,
-        )
-        url = f"{base}/{file_path(desk.options.secret, claim)}"
-        lines.append(wire.file_line(url, wire.file_id(file.name, scheme or "parquet"), file.size, file.rows, expires))
-    if end_stream:
-        lines.append(wire.end_line(expires))
-    return snapshot.version, wire.ndjson(lines)
+def _answer(desk: Desk, place: Place, question: Question, manner: Manner) -> Response:
+    offer = offer_of(desk, place)
+    if question.starting is not None:
+        return changes.streamed(desk, offer, question, manner)
+    _require_current(desk, offer, question)
+    answer = Answer(desk=desk, manner=manner, offer=offer, paging=question.paging, wants_refresh=question.wants_refresh)
+    if question.refresh:
+        answer.tokens().require_refresh(question.refresh)
+    told = offer.version if question.wants_history else None
+    return answer.write(offer.version, offer.head(), list(_wanted(offer, question, told)))
 
 
-def require_licensed_columns(grant: Grant, snapshot: Snapshot) -> None:
-    """Refuse a version with columns that the license no longer covers.
+def _require_current(desk: Desk, offer: Offer, question: Question) -> None:
+    """Refuse every version but the current one: an older one may hold what was withdrawn since."""
+    if question.version is not None and question.version > offer.version:
+        raise _too_high(question.version, offer)
+    if question.version is not None and question.version < offer.version:
+        raise invalid(f"You can only query table data since version {offer.version}.")
+    if question.timestamp is not None:
+        at = read_instant(question.timestamp)
+        _require_past(desk, offer, question.timestamp, at)
+        if at < offer.at:
+            raise too_early(question.timestamp, offer.version, offer.at)
 
-    Raises:
-        Unavailable: the table awaits a build.
-    """
-    held = {field["name"] for field in json.loads(snapshot.schema_string)["fields"]}
-    if not held <= set(grant.license.columns_of(grant.table)):
-        raise Unavailable("the license covers fewer columns than were built", "try again after its next build")
 
-
-def _enough(files: tuple[DataFile, ...], limit: int | None) -> Iterator[DataFile]:
+def _wanted(offer: Offer, question: Question, told: int | None) -> Iterator[Entry]:
+    """Give the files that may hold a wanted row, until they hold as many rows as are wanted."""
     rows = 0
-    for file in files:
-        if limit is not None and rows >= limit:
+    for file, entry in zip(offer.files, current(offer, version=told), strict=True):
+        if question.limit is not None and rows >= question.limit:
             return
-        yield file
-        rows += file.rows
-
-
-@router.get(TABLE + "/changes")
-def get_changes(desk: AtDesk, who: AsRecipient, share: str, schema: str, table: str) -> Response:
-    """Refuse changes: a change feed would repeat rows that were withdrawn."""
-    grant = grant_of(desk, who, share, schema, table)
-    raise invalid(f"cdf is not enabled on table {grant.asked}")
+        if question.hints.may_match(offer.ranges(file)):
+            yield entry
+            rows += file.rows
 
 
 @router.post(TABLE + "/temporary-table-credentials")
 def get_credentials(desk: AtDesk, who: AsRecipient, share: str, schema: str, table: str) -> Response:
     """Refuse credentials for a folder: no withdrawal could reach who holds them."""
-    grant = grant_of(desk, who, share, schema, table)
+    place = place_of(desk, who, share, schema, table)
     raise invalid(
-        "Temporary table credentials are not supported because history sharing is not enabled on table: " + grant.asked
+        "Temporary table credentials are not supported because history sharing is not enabled on table: " + place.asked
     )

@@ -25,12 +25,12 @@ def check_bind(host: str, options: ServerOptions) -> None:
     """Refuse to offer the development sign-in to other machines.
 
     Raises:
-        UsageError: the address is not a loopback address.
+        UsageError: the address is not a loopback address, or a proxy hands requests on from elsewhere.
     """
-    if options.development_sign_in and not _is_loopback(host):
+    if options.development_sign_in and (options.trusted_proxies or not _is_loopback(host)):
         raise UsageError(
-            f"the development sign-in lets anybody in and cannot be served on `{host}`",
-            "serve on 127.0.0.1, or turn the development sign-in off",
+            f"the development sign-in lets anybody in and cannot be served on `{host}` or behind a proxy",
+            "serve on 127.0.0.1 without a proxy, or turn the development sign-in off",
         )
 
 

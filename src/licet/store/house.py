@@ -1,33 +1,48 @@
-"""Everything a workflow needs to reach: the facts, the lake, the shared tables and the local engine."""
+"""Everything a workflow needs to reach: the facts, the lake, the shared tables, the local engine, and the outlet."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
 
+from licet.store.bucket import Bucket
 from licet.store.database import open_database
 from licet.store.engine import LocalEngine
 from licet.store.lake import Lake
+from licet.store.outlet import Outlet
 from licet.store.shared import SharedTables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """One installation: its facts (SQL), its lake, its shared tables and its local engine."""
+    """One installation: its facts (SQL), its lake, its shared tables, its local engine, and its outlet if any."""
 
     database: Engine
     lake: Lake
     shared: SharedTables
     engine: LocalEngine
+    outlet: Outlet | None = None
 
 
-def open_house(home: Path, database_url: str = "", lake_url: str = "", memory_limit: str = "1GB") -> House:
-    """Open the house whose files live under `home`; database and lake may live elsewhere, by URL."""
+def open_house(
+    home: Path, database_url: str = "", lake_url: str = "", memory_limit: str = "1GB", outlet_url: str = ""
+) -> House:
+    """Open the house whose files live under `home`; database and lake may live elsewhere, by URL.
+
+    Where there is an outlet, recipients fetch shared files from its copy.
+
+    Raises:
+        UsageError: a URL is not one that licet speaks.
+    """
+    bucket = Bucket.open(outlet_url) if outlet_url else None
     home.mkdir(parents=True, exist_ok=True)
     engine = LocalEngine(scratch=home / "scratch", memory_limit=memory_limit)
+    database = open_database(database_url or f"sqlite:///{home.resolve() / 'licet.db'}")
+    shared = SharedTables(root=home.resolve() / "shared")
     return House(
-        database=open_database(database_url or f"sqlite:///{home.resolve() / 'licet.db'}"),
+        database=database,
         lake=Lake(url=lake_url or str(home.resolve() / "lake"), engine=engine),
-        shared=SharedTables(root=home.resolve() / "shared"),
+        shared=shared,
         engine=engine,
+        outlet=Outlet(bucket, database, shared) if bucket else None,
     )

@@ -1,6 +1,5 @@
-"""Recipients and their tokens, versions and watermarks of licenses, deliveries, and the house's own secrets."""
+"""Recipients, versions and watermarks of licenses, deliveries, and the house's own secrets."""
 
-import hashlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -9,12 +8,16 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from licet.model.errors import NotFound, UsageError
-from licet.model.licenses import Delivery, LicenseId, RecipientId, SharedVersion
+from licet.model.errors import UsageError
+from licet.model.licenses import Delivery, LicenseId, SharedVersion
 from licet.model.records import Table
+from licet.store import credentials, recalls
 from licet.store import tables as t
 from licet.store.asof import instant
 from licet.store.facts import micros
+
+issue_token = credentials.issue_token
+"""Whoever registers a recipient mostly gives it a token next."""
 
 
 def add_recipient(conn: Connection, recipient_id: str, name: str, at: datetime) -> None:
@@ -38,33 +41,6 @@ def recipients(conn: Connection) -> list[tuple[str, str]]:
     """Give every recipient's id and name."""
     query = select(t.recipient.c.recipient_id, t.recipient.c.name).order_by(t.recipient.c.recipient_id)
     return [(row[0], row[1]) for row in conn.execute(query)]
-
-
-def issue_token(conn: Connection, recipient_id: str, expires: datetime) -> str:
-    """Issue a bearer token; only its hash is stored.
-
-    Raises:
-        NotFound: no such recipient.
-    """
-    if recipient_name(conn, recipient_id) is None:
-        raise NotFound(f"no recipient `{recipient_id}`", "`licet recipient add` registers one")
-    token = "licet_" + secrets.token_urlsafe(32)
-    row = {"token_hash": token_hash(token), "recipient_id": recipient_id, "expires_us": micros(expires)}
-    conn.execute(insert(t.recipient_token).values(**row))
-    return token
-
-
-def token_hash(token: str) -> str:
-    """Give the SHA-256 of a token: tokens have 256 random bits, so a slow hash would add nothing."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def recipient_of_token(conn: Connection, token: str, at: datetime) -> RecipientId | None:
-    """Give who holds a token at an instant, or None; looking up by hash leaks no timing about the token."""
-    c = t.recipient_token.c
-    query = select(c.recipient_id).where(c.token_hash == token_hash(token), c.expires_us > micros(at))
-    found = conn.execute(query).scalar_one_or_none()
-    return None if found is None else RecipientId(found)
 
 
 def house_secret(conn: Connection, name: str) -> bytes:
@@ -93,8 +69,11 @@ def record_version(conn: Connection, version: SharedVersion, excluded: Mapping[s
             rows=version.rows,
             excluded=json.dumps(excluded, sort_keys=True),
             at_us=micros(version.at),
+            keys=json.dumps(version.keys),
         )
     )
+    if version.keys:
+        recalls.owe(conn, version)
 
 
 def versions(conn: Connection, license_id: str, table: Table) -> list[tuple[SharedVersion, dict[str, int]]]:
@@ -114,6 +93,7 @@ def _version(row: Any) -> SharedVersion:  # noqa: ANN401 # SQLAlchemy rows have 
         cause=row.cause,
         rows=row.rows,
         at=instant(row.at_us),
+        keys=tuple((name, size, rows) for name, size, rows in json.loads(row.keys)),
     )
 
 

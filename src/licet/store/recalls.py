@@ -1,11 +1,11 @@
 """Recalls as facts: opened with the version that lost rows, then moved on step by step; no step is ever taken back."""
 
 import json
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, select, update
 
 from licet.model.errors import NotFound
 from licet.model.licenses import LicenseId, RecipientId, SharedVersion
@@ -13,26 +13,41 @@ from licet.model.recalls import Departure, KeyFile, Recall, State
 from licet.model.records import Table
 from licet.store import tables as t
 from licet.store.asof import instant
-from licet.store.facts import micros
+from licet.store.facts import CHUNK, micros
+
+UNSETTLED: Final = (State.OPEN, State.NOTIFIED, State.ACKNOWLEDGED)
+"""The states in which something is owed, or may be."""
+NOTHING_DELIVERED: Final = "nothing was delivered"
+"""Why a recall that nobody owes is closed."""
+LATE: Final = timedelta(days=7)
+"""How long after a recall was closed for want of a delivery one is still looked for: a transfer may be slow."""
+_KEY_FILES: Final = "keys-%"
+"""The names of files of keys; fetching one gives nobody any content."""
 
 
 def owe(conn: Connection, version: SharedVersion) -> str:
     """Note that rows left with a version, in the license's open recall as of the same number, or in a new one.
 
-    Whoever writes a version down does this in the same transaction, once a version.
+    Whoever writes a version down does this in the same transaction, once a version. What a notice told already is
+    never added to.
     """
     due = version.due or version.at
-    recall_id = _joined(conn, version) or _opened(conn, version, due)
+    recall_id = _joined(conn, version, due) or _opened(conn, version, due)
     row = {"recall_id": recall_id, "record_table": str(version.table), "version": version.version}
     conn.execute(insert(t.departure).values(**row, keys=json.dumps(version.keys)))
     return recall_id
 
 
-def _joined(conn: Connection, version: SharedVersion) -> str | None:
+def _joined(conn: Connection, version: SharedVersion, due: datetime) -> str | None:
     c = t.recall.c
     same = (c.license_id == version.license_id, c.as_of_seq == version.as_of_seq, c.state == State.OPEN)
-    found = conn.execute(select(c.recall_id).where(*same)).scalar_one_or_none()
-    return None if found is None else str(found)
+    for name in conn.execute(select(c.recall_id).where(*same).order_by(c.recall_id)).scalars().all():
+        found = held(conn, name)
+        if found is not None:
+            earlier = micros(min(found.due, due))
+            conn.execute(update(t.recall).where(c.recall_id == name).values(due_us=earlier))
+            return str(name)
+    return None
 
 
 def _opened(conn: Connection, version: SharedVersion, due: datetime) -> str:
@@ -57,10 +72,18 @@ def _opened(conn: Connection, version: SharedVersion, due: datetime) -> str:
     return recall_id
 
 
-def move(conn: Connection, recall_id: str, state: State, detail: str, at: datetime) -> None:
-    """Take a recall on to a state; the step stays on record, `detail` names nobody."""
-    conn.execute(update(t.recall).where(t.recall.c.recall_id == recall_id).values(state=str(state)))
-    _note(conn, recall_id, state, detail, at)
+def move(conn: Connection, recall_id: str, state: State, detail: str, at: datetime) -> bool:
+    """Take a recall on to a later state and tell whether it was in an earlier one; `detail` names nobody.
+
+    The step stays on record. Asked twice, the second time changes nothing.
+    """
+    order = list(State)
+    earlier = [str(each) for each in order[: order.index(state)]]
+    which = (t.recall.c.recall_id == recall_id, t.recall.c.state.in_(earlier))
+    moved = conn.execute(update(t.recall).where(*which).values(state=str(state)))
+    if moved.rowcount:
+        _note(conn, recall_id, state, detail, at)
+    return bool(moved.rowcount)
 
 
 def _note(conn: Connection, recall_id: str, state: State, detail: str, at: datetime) -> None:
@@ -86,7 +109,7 @@ def recall_of(conn: Connection, recall_id: str) -> Recall:
     row = conn.execute(select(t.recall).where(t.recall.c.recall_id == recall_id)).first()
     if row is None:
         raise NotFound(f"no recall `{recall_id}`", "`licet recall status` lists those there are")
-    return _recall(conn, row)
+    return _with_departures(conn, [row])[0]
 
 
 def recalls_of(conn: Connection, license_id: str = "", states: Iterable[State] = tuple(State)) -> list[Recall]:
@@ -95,12 +118,30 @@ def recalls_of(conn: Connection, license_id: str = "", states: Iterable[State] =
     query = select(t.recall).where(c.state.in_([str(state) for state in states])).order_by(c.as_of_seq, c.recall_id)
     if license_id:
         query = query.where(c.license_id == license_id)
-    return [_recall(conn, row) for row in conn.execute(query).all()]
+    return _with_departures(conn, conn.execute(query).all())
 
 
-def _recall(conn: Connection, row: Any) -> Recall:  # noqa: ANN401 # SQLAlchemy rows have no static type
+def recalls_named(conn: Connection, recall_ids: Sequence[str]) -> list[Recall]:
+    """Give the recalls of some names, in no order; names of none are passed over."""
+    found: list[Recall] = []
+    for start in range(0, len(recall_ids), CHUNK):
+        some = recall_ids[start : start + CHUNK]
+        found += _with_departures(conn, conn.execute(select(t.recall).where(t.recall.c.recall_id.in_(some))).all())
+    return found
+
+
+def _with_departures(conn: Connection, rows: Sequence[Any]) -> list[Recall]:
     c = t.departure.c
-    query = select(t.departure).where(c.recall_id == row.recall_id).order_by(c.record_table, c.version)
+    left: dict[str, list[Departure]] = {row.recall_id: [] for row in rows}
+    names = list(left)
+    for start in range(0, len(names), CHUNK):
+        query = select(t.departure).where(c.recall_id.in_(names[start : start + CHUNK]))
+        for row in conn.execute(query.order_by(c.recall_id, c.record_table, c.version)):
+            left[row.recall_id].append(_departure(row))
+    return [_recall(row, left[row.recall_id]) for row in rows]
+
+
+def _recall(row: Any, departures: Iterable[Departure]) -> Recall:  # noqa: ANN401 # SQLAlchemy rows have no static type
     return Recall(
         recall_id=row.recall_id,
         license_id=LicenseId(row.license_id),
@@ -109,7 +150,7 @@ def _recall(conn: Connection, row: Any) -> Recall:  # noqa: ANN401 # SQLAlchemy 
         opened=instant(row.opened_us),
         due=instant(row.due_us),
         state=State(row.state),
-        departures=tuple(_departure(each) for each in conn.execute(query)),
+        departures=tuple(departures),
     )
 
 
@@ -123,9 +164,78 @@ def was_delivered(conn: Connection, recall: Recall) -> bool:
 
     A delivery of any such file counts, for what it held cannot be told once its bytes are gone.
     """
-    c = t.delivery.c
-    for departure in recall.departures:
-        earlier = (c.license_id == recall.license_id, c.record_table == str(departure.table))
-        if conn.execute(select(c.id).where(*earlier, c.version < departure.version).limit(1)).first() is not None:
-            return True
-    return False
+    query = select(t.recall.c.recall_id).where(t.recall.c.recall_id == recall.recall_id, _delivered())
+    return conn.execute(query).first() is not None
+
+
+def _delivered() -> ColumnElement[bool]:
+    d, v = t.departure.c, t.delivery.c
+    same = and_(v.license_id == t.recall.c.license_id, v.record_table == d.record_table, v.version < d.version)
+    fetched = select(v.id).where(same, v.bytes > 0, v.file.not_like(_KEY_FILES)).correlate(t.recall, t.departure)
+    left = select(d.recall_id).where(d.recall_id == t.recall.c.recall_id, fetched.exists())
+    return left.correlate(t.recall).exists()
+
+
+def undecided(conn: Connection, before: datetime) -> dict[str, bool]:
+    """Tell of every recall without a notice whether it was delivered; those that were not must be older than `before`.
+
+    Until then a file's address that was given out earlier may still be used.
+    """
+    c = t.recall.c
+    told = exists().where(t.recall_notice.c.recall_id == c.recall_id)
+    query = select(c.recall_id, c.opened_us, _delivered().label("delivered")).where(c.state == State.OPEN, ~told)
+    rows = conn.execute(query.order_by(c.as_of_seq, c.recall_id)).all()
+    return {row.recall_id: bool(row.delivered) for row in rows if row.delivered or row.opened_us <= micros(before)}
+
+
+def held(conn: Connection, recall_id: str) -> Recall | None:
+    """Give an open recall without a notice, and keep others from it until the transaction ends; None if it is not."""
+    c = t.recall.c
+    told = exists().where(t.recall_notice.c.recall_id == c.recall_id)
+    query = select(t.recall).where(c.recall_id == recall_id, c.state == State.OPEN)
+    row = conn.execute(query.with_for_update()).first()
+    # Asked after the lock: who held it before may have made the notice.
+    if row is None or conn.execute(select(c.recall_id).where(c.recall_id == recall_id, told)).first() is not None:
+        return None
+    return _with_departures(conn, [row])[0]
+
+
+def reopen(conn: Connection, at: datetime) -> list[str]:
+    """Open anew what was closed for want of a delivery that came after all; return the new recalls' names.
+
+    The recipient has as long as before, from now on.
+    """
+    c, s = t.recall.c, t.recall_step.c
+    for_nothing = exists().where(s.recall_id == c.recall_id, s.state == State.CLOSED, s.detail == NOTHING_DELIVERED)
+    query = select(t.recall).where(c.state == State.CLOSED, c.due_us >= micros(at - LATE), for_nothing, _delivered())
+    fresh = []
+    for row in conn.execute(query).all():
+        name = f"{row.recall_id}.late"
+        if conn.execute(select(c.recall_id).where(c.recall_id == name)).first() is None:
+            _copy(conn, row, name, at)
+            fresh.append(name)
+    return fresh
+
+
+def _copy(conn: Connection, row: Any, name: str, at: datetime) -> None:  # noqa: ANN401 # likewise
+    again = dict(row._mapping)  # noqa: SLF001 # its name in SQLAlchemy's interface
+    again |= {"recall_id": name, "opened_us": micros(at), "state": str(State.OPEN)}
+    again["due_us"] = micros(at) + max(0, row.due_us - row.opened_us)
+    conn.execute(insert(t.recall).values(**again))
+    d = t.departure.c
+    left = select(d.record_table, d.version, d["keys"]).where(d.recall_id == row.recall_id)
+    departures = [{"recall_id": name, **each._mapping} for each in conn.execute(left)]  # noqa: SLF001 # likewise
+    conn.execute(insert(t.departure), departures)
+    _note(conn, name, State.OPEN, f"a delivery came after {row.recall_id} was closed"[:255], at)
+
+
+def overdue(conn: Connection, at: datetime) -> dict[str, list[str]]:
+    """Give, by license, the recalls of which notice was made, that are past due and neither attested nor closed."""
+    c = t.recall.c
+    told = exists().where(t.recall_notice.c.recall_id == c.recall_id)
+    states = [str(state) for state in UNSETTLED]
+    query = select(c.license_id, c.recall_id).where(c.state.in_(states), c.due_us < micros(at), told)
+    found: dict[str, list[str]] = {}
+    for row in conn.execute(query.order_by(c.license_id, c.recall_id)):
+        found.setdefault(row.license_id, []).append(row.recall_id)
+    return found

@@ -234,6 +234,93 @@ recall_step = Table(
     Column("at_us", BigInteger, nullable=False),
 )
 
+recall_notice = Table(
+    "recall_notice",
+    metadata,
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("notice_id", String(64), nullable=False, unique=True),
+    Column("recall_id", String(96), nullable=False, unique=True),
+    Column("license_id", String(64), nullable=False),
+    Column("recipient_id", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("read_us", BigInteger, nullable=False, default=0),
+    Column("taken_us", BigInteger, nullable=False, default=0),
+    Column("acknowledged_us", BigInteger, nullable=False, default=0),
+    Column("acknowledged_by", String(16), nullable=False, default=""),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_us", BigInteger, nullable=False),
+    Column("last_status", Integer, nullable=False, default=0),
+    Column("last_error", String(64), nullable=False, default=""),
+    Index("recall_notice_feed", "recipient_id", "n"),
+    Index("recall_notice_next", "next_us"),
+)
+
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("recipient_id", String(64), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", String(128), nullable=False),
+    Column("private", Boolean, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+)
+
+attestation_key = Table(
+    "attestation_key",
+    metadata,
+    Column("recipient_id", String(64), primary_key=True),
+    Column("key_id", String(64), primary_key=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("revoked_us", BigInteger, nullable=False, default=0),
+)
+
+attestation = Table(
+    "attestation",
+    metadata,
+    Column("recall_id", String(96), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("recipient_id", String(64), nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("statement", Text, nullable=False),
+    Column("signature", String(128), nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("verdict", String(32), nullable=False),
+    Column("judged_us", BigInteger, nullable=False, default=0),
+    Index("attestation_verdict", "verdict"),
+)
+
+suspension = Table(
+    "suspension",
+    metadata,
+    Column("license_id", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("recalls", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("until_seq", BigInteger, nullable=False, default=OPEN),
+    Index("suspension_until", "until_seq"),
+)
+
+compliance_job = Table(
+    "compliance_job",
+    metadata,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("recipient_id", String(64), nullable=False),
+    Column("type", String(8), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("upload_expires_us", BigInteger, nullable=False),
+    Column("download_expires_us", BigInteger, nullable=False),
+    Column("uploaded_us", BigInteger),
+    Column("upload", String(64), nullable=False, default=""),
+    Column("settled_seq", BigInteger, nullable=False, default=0),
+    Column("ended_us", BigInteger),
+    Column("error", String(255), nullable=False, default=""),
+    Index("compliance_job_recipient", "recipient_id", "created_us"),
+    Index("compliance_job_pending", "ended_us", "uploaded_us"),
+)
+
 watermark = Table(
     "watermark",
     metadata,
@@ -253,6 +340,7 @@ delivery = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("at_us", BigInteger, nullable=False),
     Index("delivery_license", "license_id", "record_table", "version"),
+    Index("delivery_file", "file"),
 )
 
 ingest_cursor = Table(
