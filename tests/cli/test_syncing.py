@@ -130,6 +130,7 @@ class Scene:
 
     def json(self, *arguments: str) -> dict[str, Any]:
         done = CliRunner().invoke(main, ["sync", str(self.profile), str(self.copy), "--json", *arguments])
+        assert done.stdout.startswith("{"), done.output
         return json.loads(done.stdout)
 
     def table(self, table: Table) -> pathlib.Path:
@@ -152,7 +153,7 @@ class Scene:
         return {member_secrets(KEY, name)[0] for name in names}
 
     def bytes_of(self, needle: str) -> list[pathlib.Path]:
-        """Give the files of the copy that hold rows of a member, whatever their names."""
+        """Give the files of the copy that hold rows of a member, whatever their names; keys are no rows."""
         return [
             path
             for path in sorted(self.copy.rglob("*"))
@@ -162,12 +163,11 @@ class Scene:
 
 def holds(path: pathlib.Path, needle: str) -> bool:
     """Tell whether a file holds a text, in its bytes or, if it is Parquet, in its rows."""
-    if needle.encode() in path.read_bytes():
-        return True
     try:
-        return needle in str(pq.ParquetFile(path).read().to_pylist())
+        rows = pq.ParquetFile(path).read()
     except pa.ArrowInvalid:
-        return False
+        return needle.encode() in path.read_bytes()
+    return "_change_type" not in rows.column_names and needle in str(rows.to_pylist())
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ from licet.model.records import Table
 from licet.protocol.pseudonyms import member_secrets
 from licet.store.house import open_house
 
-ROUNDS = 6
+ROUNDS = 4
 LONGEST_S = 120
 FILE_ROWS = 60
 
@@ -117,7 +117,7 @@ def test_whatever_is_killed_and_whoever_leaves_the_copy_is_the_share_in_the_end(
     copy, derived = tmp_path / "copy", tmp_path / "features.parquet"
     dice = random.Random(5)  # noqa: S311 # moments, no secret
     with demo.server():
-        unfinished = sum(_killed(demo, copy, after) for after in (1, 9, 40))
+        unfinished = sum(_killed(demo, copy, after) for after in (1, 25))
         assert _sync(demo, copy)[0] == 0
         pd.read_parquet(_folder(copy, Table.POSTS)).to_parquet(derived)
         assert _sync(demo, copy, "--also", f"posts={derived}")[0] == 0
@@ -129,9 +129,9 @@ def test_whatever_is_killed_and_whoever_leaves_the_copy_is_the_share_in_the_end(
             unfinished += _killed(demo, copy, dice.randrange(1, 30))
         code, said = _sync(demo, copy, "--json")
         assert code == 0, said
-        assert unfinished > ROUNDS // 2
+        assert unfinished >= ROUNDS
         assert _holders(iter([derived, *copy.rglob("*")]), gone) == []
-        assert not list(copy.rglob("_incoming/*"))
+        assert not [*copy.rglob("_incoming/*"), *copy.rglob("*.licet-new"), *tmp_path.glob(".*.licet-new")]
         for table in Table:
             official = delta_sharing.load_as_pandas(
                 f"{demo.profile}#{LICENSE}.licensed.{table}", use_delta_format=False

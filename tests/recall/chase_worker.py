@@ -8,6 +8,7 @@ import itertools
 import os
 import signal
 import sys
+import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def chase_once(home: str, url: str, step: int, now: str) -> None:
 
 def main() -> None:
     """Chase as told, line after line, and say how each ended: 0, or the signal that ended it."""
+    with tempfile.TemporaryDirectory() as folder:
+        chase_once(folder, f"sqlite:///{folder}/licet.db", 0, "2025-01-01T00:00:00+00:00")  # what is loaded once need not be loaded again
     for line in sys.stdin:
         home, url, step, now = line.split()
         child = os.fork()

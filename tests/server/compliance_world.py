@@ -5,16 +5,15 @@ import pathlib
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from unittest import mock
 
 import uvicorn
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "recall"))  # the same world that recall is tested with
 
-from recall_world import KEY, LICENSE, NOTICE, NOW, World, make_world, member, usual
+from recall_world import KEY, LICENSE, NOW, World, make_world, member, usual
 
 from licet.dataset import package
 from licet.dataset.build import build

@@ -34,6 +34,37 @@ def test_a_query_gives_up_and_says_when_to_come_back(scene, recipient) -> None:
     assert answer.json()["errorCode"] == "TEMPORARILY_UNAVAILABLE"
 
 
+TABLE = QUERY.removesuffix("/query")
+READS = [
+    ("POST", "/query", {}),
+    ("POST", "/query", {"json": {"version": 0}}),
+    ("POST", "/query", {"json": {"timestamp": "2020-01-01T00:00:00Z"}}),
+    ("POST", "/query", {"json": {"startingVersion": 0}}),
+    ("POST", "/query", {"json": {"maxFiles": 1, "pageToken": "x"}}),
+    ("POST", "/query", {"json": {"refreshToken": "x"}}),
+    ("POST", "/query", {"json": {"idempotencyKey": "x"}, "headers": {"delta-sharing-capabilities": "asyncquery=true"}}),
+    ("GET", "/changes", {"params": {"startingVersion": 0}}),
+    ("GET", "/changes", {"params": {"startingTimestamp": "2020-01-01T00:00:00Z"}}),
+    ("GET", "/changes", {"params": {"startingVersion": 0, "maxFiles": 1, "pageToken": "x"}}),
+]
+
+
+@pytest.mark.parametrize("form", ["parquet", "delta"])
+def test_no_way_of_reading_goes_past_a_pending_withdrawal(scene, serving, form) -> None:
+    scene.withdraw()
+    with (
+        serving(scene, wait_s=0.01) as url,
+        httpx.Client(base_url=f"{url}/delta-sharing{TABLE}", timeout=30) as client,
+    ):
+        for method, path, said in READS:
+            asked = {"Authorization": f"Bearer {scene.token}", "delta-sharing-capabilities": f"responseformat={form}"}
+            options = {"json": {}, **said} if method == "POST" else dict(said)
+            options["headers"] = asked | options.get("headers", {})
+            answer = client.request(method, path, **options)
+            assert (answer.status_code, answer.headers.get("retry-after")) == (503, "1"), said
+            assert "http" not in answer.text
+
+
 def test_the_older_version_is_never_given_while_many_withdraw(scene, serving) -> None:
     """Queries race withdrawals and recalls: an answer's version is as new as the withdrawals before its question."""
     done = threading.Event()

@@ -20,6 +20,11 @@ from licet.store.recalls import recalls_of
 TABLE = "/shares/acme-2025/schemas/licensed/tables/removals"
 POSTS = TABLE.replace("removals", "posts")
 
+NO_HISTORY = (
+    "Reading table by version or timestamp is not supported because history sharing is not enabled on table: "
+    "acme-2025.licensed.removals"
+)
+
 
 def listed(client: httpx.Client, path: str = TABLE, **body: object) -> list[dict]:
     answer = client.post(f"{path}/query", json=body)
@@ -92,11 +97,7 @@ def test_removals_are_read_whole_and_have_no_versions_but_the_current_one(scene,
         recipient.get(f"{TABLE}/version", params={"startingTimestamp": "no time"}),
     )
     for answer in asked:
-        assert (answer.status_code, answer.json()["message"]) == (
-            400,
-            "Reading table by version or timestamp is not supported because history sharing is not enabled on table: "
-            "acme-2025.licensed.removals",
-        )
+        assert (answer.status_code, answer.json()["message"]) == (400, NO_HISTORY)
     answer = recipient.get(f"{TABLE}/changes")
     assert (answer.status_code, answer.json()["message"]) == (
         400,

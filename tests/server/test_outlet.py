@@ -21,8 +21,8 @@ from licet.model.errors import UsageError
 from licet.model.licenses import LicenseId
 from licet.model.records import Table
 from licet.protocol.pseudonyms import member_secrets
-from licet.recall.catch_up import catch_up
 from licet.recall.worker import Worker
+from licet.server import app
 from licet.server import outlet as module
 from licet.server.desk import ServerOptions
 from licet.server.outlet import OutletWorker
@@ -201,9 +201,30 @@ def test_a_store_that_is_down_makes_a_query_wait_no_longer_than_it_may(living, s
         with store.hung():
             answer = httpx.post(f"{address}{path}", json={}, headers=headers, timeout=30)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-            # Whoever waits for the store keeps nobody from opting out.
-            assert httpx.post(f"{address}/sign-in", json={"member_id": "x:1"}).is_success
         assert _again(lambda: httpx.post(f"{address}{path}", json={}, headers=headers, timeout=30)).is_success
+
+
+def test_whoever_waits_for_the_store_keeps_nobody_from_opting_out(living, serving: Serving, store, monkeypatch) -> None:
+    monkeypatch.setattr(app, "THREADS", 4)
+    headers = {"Authorization": f"Bearer {living.token}"}
+    path = f"/delta-sharing/shares/{LICENSE.license_id}/schemas/licensed/tables/posts/query"
+    answered: list[int] = []
+
+    def ask(address: str) -> None:
+        answered.append(httpx.post(f"{address}{path}", json={}, headers=headers, timeout=90).status_code)
+
+    with serving(living, wait_s=60) as address:
+        with store.hung():
+            waiting = [threading.Thread(target=ask, args=(address,)) for _ in range(8)]
+            for thread in waiting:
+                thread.start()
+            for _ in range(20):
+                httpx.post(f"{address}/sign-in", json={"member_id": "x:1"}, timeout=90).raise_for_status()
+                threading.Event().wait(0.01)
+            assert answered == []
+        for thread in waiting:
+            thread.join()
+    assert set(answered) <= {200, 503}
 
 
 def _again(ask: Callable[[], httpx.Response]) -> httpx.Response:
@@ -279,7 +300,7 @@ def test_law_no_answer_begun_after_an_acknowledged_opt_out_leads_to_the_member(l
     assert [each for each in found if each] == []
 
 
-def test_the_worker_copies_unasked_and_ends_addresses_when_access_is_revoked(living, store, monkeypatch) -> None:
+def test_the_worker_copies_unasked_and_ends_addresses_when_access_is_revoked(living, monkeypatch) -> None:
     monkeypatch.setattr(module, "LOOK_S", 0.01)
     outlet = living.house.outlet
     worker = OutletWorker(living.house, outlet, living.clock)
@@ -291,9 +312,18 @@ def test_the_worker_copies_unasked_and_ends_addresses_when_access_is_revoked(liv
             credentials.revoke(conn, LICENSE.recipient_id, NOW)
         _until(lambda: _generations(living).isdisjoint(generations) and outlet.is_full(LICENSE.license_id))
         assert len(_generations(living)) == 1
-        store.refuse("POST", "DELETE")
-        catch_up(replace(living.house, outlet=None), NOW)
-        store.refuse()
+    finally:
+        worker.stop()
+
+
+def test_the_worker_deletes_what_somebody_took_out_who_knew_of_no_outlet(scene, recipient, monkeypatch) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    old = files(recipient.post(f"{POSTS}/query", json={}))
+    worker = OutletWorker(scene.house, scene.house.outlet, scene.clock)
+    worker.start()
+    try:
+        scene.recall({0: 1})
+        _until(lambda: sorted(httpx.get(each["url"]).status_code for each in old) == [200, 404])
     finally:
         worker.stop()
 
@@ -304,7 +334,7 @@ def _generations(scene: Scene) -> set[str]:
 
 def _until(holds: Callable[[], bool]) -> None:
     while not holds():
-        pass
+        threading.Event().wait(0.01)
 
 
 def test_the_worker_outlives_a_store_in_trouble(living, store, monkeypatch, caplog) -> None:

@@ -1,6 +1,5 @@
 """All pages of an answer come from one version; tokens are good for what they were given for, and no longer."""
 
-import itertools
 import json
 from datetime import timedelta
 
@@ -171,7 +170,7 @@ def test_a_refresh_token_renews_no_address_of_what_left(scene, recipient) -> Non
     ],
 )
 def test_tokens_are_refused_where_they_mean_nothing(recipient, body, said) -> None:
-    assert words(recipient.post(f"{POSTS}/query", json=body)) == said
+    assert words(recipient.post(f"{POSTS}/query", json=body)).startswith(said)
 
 
 def test_nobody_who_did_not_ask_is_told_of_an_end(recipient) -> None:
@@ -187,7 +186,7 @@ def test_changes_come_in_pages_too(scene, recipient, form) -> None:
     asked = {"startingVersion": 0, "maxFiles": 1}
     headers = {"delta-sharing-capabilities": f"responseformat={form}"}
     seen, token = [], {}
-    for count in itertools.count(1):
+    while True:
         answer = recipient.get(f"{POSTS}/changes", params=asked | token, headers=headers)
         *_, line, end = [json.loads(each) for each in answer.text.splitlines()]
         ((kind, said),) = line.items()
@@ -197,7 +196,6 @@ def test_changes_come_in_pages_too(scene, recipient, form) -> None:
         token = {"pageToken": end["endStreamAction"]["nextPageToken"]}
         other = recipient.get(f"{POSTS}/changes", params={"startingVersion": 1} | token, headers=headers)
         assert words(other).startswith("Query parameter mismatch")
-    assert count == 4
     cdf = "cdf" if form == "parquet" else "cdc"
     assert seen == [("add", 0), ("add", 0), (cdf, 1), (cdf, 2)]
     scene.recall({1: 0})

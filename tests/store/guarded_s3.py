@@ -2,12 +2,14 @@
 
 `python guarded_s3.py` prints the port. The signature is computed anew with AWS's own library. A bucket is private:
 whoever shows neither a signature nor an authorization is refused. A test may have requests of some methods refused, as
-a store in trouble does, by `PUT /-/refuse?DELETE,POST`, and asks for all that came by `GET /-/log`.
+a store in trouble does, by `PUT /-/refuse?DELETE,POST`, have bulk deletions acknowledged that are not done, by
+`PUT /-/pretend?yes`, and asks for all that came by `GET /-/log`.
 """
 
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,25 +32,30 @@ class Gate:
         """Stand before a store."""
         self._store = store
         self._refused: frozenset[str] = frozenset()
+        self._pretends = False
         self._log: list[str] = []
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         method, path, query = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"]
-        if path == "/-/refuse":
-            self._refused = frozenset(query.split(","))
-            return _said(start, "200 OK", b"")
-        if path == "/-/log":
-            return _said(start, "200 OK", json.dumps(self._log).encode())
+        if path.startswith("/-/"):
+            return _said(start, "200 OK", self._told(path.removeprefix("/-/"), query))
         self._log.append(f"{method} {path}")
         if method in self._refused:
             return _said(start, "503 Slow Down", b"<Error><Code>SlowDown</Code></Error>")
-        if "X-Amz-Signature" in query:
-            refusal = _wrong(environ)
-            if refusal:
-                return _said(start, "403 Forbidden", f"<Error><Code>{refusal}</Code></Error>".encode())
-        elif "HTTP_AUTHORIZATION" not in environ and "HTTP_X_TEST" not in environ:
-            return _said(start, "403 Forbidden", b"<Error><Code>AccessDenied</Code></Error>")
+        if self._pretends and method == "POST":
+            keys = re.findall(rb"<Key>.*?</Key>", environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+            return _said(start, "200 OK", b"<DeleteResult><Deleted>%s</Deleted></DeleteResult>" % keys[0])
+        refusal = _wrong(environ)
+        if refusal:
+            return _said(start, "403 Forbidden", f"<Error><Code>{refusal}</Code></Error>".encode())
         return self._store(environ, start)
+
+    def _told(self, what: str, query: str) -> bytes:
+        if what == "refuse":
+            self._refused = frozenset(query.split(","))
+        elif what == "pretend":
+            self._pretends = query == "yes"
+        return json.dumps(self._log).encode()
 
 
 def _said(start: Callable[..., Any], status: str, body: bytes) -> Iterable[bytes]:
@@ -57,7 +64,9 @@ def _said(start: Callable[..., Any], status: str, body: bytes) -> Iterable[bytes
 
 
 def _wrong(environ: dict[str, Any]) -> str:
-    """Say what is wrong with a presigned address, if anything."""
+    """Say what is wrong with a request's right to be answered, if anything."""
+    if "X-Amz-Signature" not in environ["QUERY_STRING"]:
+        return "" if {"HTTP_AUTHORIZATION", "HTTP_X_TEST"} & set(environ) else "AccessDenied"
     from botocore.auth import S3SigV4QueryAuth  # noqa: PLC0415 # only the second process needs it
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     from botocore.credentials import Credentials  # noqa: PLC0415
@@ -103,6 +112,15 @@ class GuardedS3:
     def refuse(self, *methods: str) -> None:
         """Refuse requests of these methods from now on, and of no others."""
         self.ask("PUT", f"/-/refuse?{','.join(methods)}")
+
+    @contextlib.contextmanager
+    def pretending(self) -> Iterator[None]:
+        """Have the store say that it deleted what it keeps."""
+        self.ask("PUT", "/-/pretend?yes")
+        try:
+            yield
+        finally:
+            self.ask("PUT", "/-/pretend?no")
 
     def requests(self) -> list[str]:
         """Give every request so far: method and path."""

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from licet.dataset.build import build
 from licet.model.errors import IntegrityError, Unavailable, UsageError
 from licet.model.records import Table
 from licet.policy.notice import digest, parse_notice
@@ -58,6 +60,13 @@ def world(tmp_path: Path, url: str) -> Iterator[World]:
     made = make_world(tmp_path / "home", "", *usual(), file_rows=2)
     yield replace(made, house=replace(made.house, outlet=outlet_of(made, url)))
     made.house.database.dispose()
+
+
+@pytest.fixture
+def any_world(tmp_path: Path, url: str, database_url: str) -> World:
+    """The same, once on SQLite and once on PostgreSQL."""
+    made = make_world(tmp_path / "home", database_url, *usual(), file_rows=2)
+    return replace(made, house=replace(made.house, outlet=outlet_of(made, url)))
 
 
 def outlet_of(world: World, url: str) -> Outlet:
@@ -125,11 +134,42 @@ def test_what_is_there_already_does_not_go_up_again(world: World, url: str, stor
     assert other.is_settled(NAME, NOW)
 
 
-def test_a_build_copies_what_it_built(world: World, url: str) -> None:
-    from licet.dataset.build import build  # noqa: PLC0415 # only here
-
+def test_a_build_copies_what_it_built_and_deletes_what_was_before(world: World, url: str) -> None:
+    given = own(world).addresses(claims(world), NOW)
     build(world.house, NAME, NOW)
     assert there(url) == listed(world)
+    assert statuses(given) == {404}
+
+
+def test_a_build_moves_no_watermark_while_the_store_does_not_delete(world: World, url: str, store: GuardedS3) -> None:
+    given = own(world).addresses(claims(world), NOW)
+    before = world.checked()
+    world.say("x:3")
+    store.refuse("POST", "DELETE")
+    with pytest.raises(Unavailable):
+        build(world.house, NAME, NOW)
+    assert world.checked() == before
+    store.refuse()
+    build(world.house, NAME, NOW)
+    assert world.checked() >= world.newest()
+    assert statuses(given) == {404}
+    assert there(url) == listed(world)
+
+
+@pytest.mark.parametrize("few", [0, 100])
+def test_a_store_that_only_says_that_it_deletes_is_not_believed(
+    world: World, store: GuardedS3, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(module, "FEW", few)
+    given = own(world).addresses(claims(world), NOW)
+    before = world.checked()
+    world.say("x:3")
+    with store.pretending(), pytest.raises(Unavailable, match="keeps what it was told to delete"):
+        catch_up(world.house, NOW)
+    assert world.checked() == before
+    catch_up(world.house, NOW)
+    assert world.checked() > before
+    assert 404 in statuses(given)
 
 
 def test_an_address_is_private_expires_and_opens_nothing_else(world: World) -> None:
@@ -143,8 +183,11 @@ def test_an_address_is_private_expires_and_opens_nothing_else(world: World) -> N
     assert lives > 0
 
 
-def test_the_address_of_what_left_is_dead_before_the_watermark_moves(world: World, url: str, store: GuardedS3) -> None:
-    """While the store does not delete, nobody is told that the member is out; the version is committed all the same."""
+def test_the_address_of_what_left_is_dead_before_the_watermark_moves(
+    any_world: World, url: str, store: GuardedS3
+) -> None:
+    """While the store does not delete, no query is let through; the version is committed all the same."""
+    world = any_world
     wanted = claims(world)
     given = dict(zip([f"{c.table}/{c.file}" for c in wanted], own(world).addresses(wanted, NOW), strict=True))
     before = world.checked()
@@ -203,7 +246,8 @@ def test_a_recall_by_somebody_who_knows_of_no_outlet_is_made_up_for_before_the_n
     assert statuses([each for each in given if not any(file in each for file in files)]) == {404}
 
 
-def test_two_processes_never_undo_each_others_work(world: World, url: str) -> None:
+def test_two_processes_never_undo_each_others_work(any_world: World, url: str) -> None:
+    world = any_world
     one, other = own(world), outlet_of(world, url)
     one.settle(NAME, NOW)
     for n in range(3):
@@ -211,6 +255,20 @@ def test_two_processes_never_undo_each_others_work(world: World, url: str) -> No
         catch_up(replace(world.house, outlet=(one, other)[n % 2]), NOW)
         (other, one)[n % 2].settle(NAME, NOW)
         assert there(url) == listed(world)
+
+
+def test_a_version_that_a_process_never_saw_leaves_nothing_behind(world: World, url: str) -> None:
+    own(world).settle(NAME, NOW)
+    first = there(url)
+    world.say("x:0")
+    other = outlet_of(world, url)
+    catch_up(replace(world.house, outlet=other), NOW)
+    other.settle(NAME, NOW)
+    assert there(url) - first
+    world.say(*(f"x:{n}" for n in range(12)))
+    catch_up(replace(world.house, outlet=None), NOW)
+    own(world).clear(NAME, NOW)
+    assert there(url) == set()
 
 
 def test_a_file_on_its_way_up_while_it_is_taken_out_does_not_outlive_the_recall(
@@ -431,6 +489,28 @@ def test_a_local_file_that_was_cut_is_not_copied(world: World, url: str) -> None
     with pytest.raises(IntegrityError):
         own(world).settle(NAME, NOW)
     assert f"posts/{path.name}" not in there(url)
+
+
+def test_a_local_file_that_was_lost_is_told_of(world: World) -> None:
+    (world.folder(Table.POSTS) / min(world.files(Table.POSTS))).unlink()
+    with pytest.raises(IntegrityError, match="lost"):
+        own(world).settle(NAME, NOW)
+
+
+def test_few_large_files_go_up_at_a_time(world: World, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAVE_BYTES", 1)
+    own(world).clear(NAME, NOW)
+    waves: list[int] = []
+    bring = Outlet._bring
+
+    def counted(self: Outlet, license_id: str, keys: list[str], at: datetime) -> bool:
+        waves.append(len(keys))
+        return bring(self, license_id, keys, at)
+
+    monkeypatch.setattr(Outlet, "_bring", counted)
+    own(world).fill(NAME, NOW)
+    assert waves == [1] * len(listed(world))
+    assert there(url) == listed(world)
 
 
 def test_a_large_file_goes_up_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,12 +16,14 @@ from licet.cli.members import member, why
 from licet.cli.notices import notice
 from licet.cli.recalling import recall
 from licet.cli.serving import serve
+from licet.cli.syncing import sync
 from licet.cli.terminal import LicetGroup
 
 SECTIONS = {
     "Try it": ("demo",),
     "Operator": ("notice", "ingest", "recipient", "license", "build", "serve", "recall", "audit"),
     "Members and reasons": ("member", "why"),
+    "Recipient": ("sync",),
 }
 
 
@@ -69,6 +71,7 @@ for _command in (
     audit,
     member,
     why,
+    sync,
 ):
     main.add_command(_command)
 for _command in (webhook, key):

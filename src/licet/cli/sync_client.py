@@ -35,6 +35,8 @@ from licet.protocol.reading import (
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+POLITE_S = 5.0
+"""The longest pause that is made where the server asks for a shorter one."""
 RENEW_S = 60
 """Seconds before its end at which an access token is fetched anew."""
 NOT_NOW = frozenset({429, 500, 502, 503, 504})
@@ -54,12 +56,13 @@ class Patience:
     _next: float = FIRST_PAUSE_S
 
     def wait(self, why: str, said: float | None = None) -> None:
-        """Wait as long as the server `said`, else ever longer.
+        """Wait as long as the server `said` at least, and ever longer.
 
         Raises:
             Unavailable: that is longer than is left.
         """
-        length = self._next if said is None else said
+        # A server that says one second again and again is not ready for longer.
+        length = self._next if said is None else max(said, min(self._next, POLITE_S))
         self._next = min(self._next * 2, LONGEST_PAUSE_S)
         if length > self.left:
             raise Unavailable(f"the server is not ready: {plain(why)}", "run it again later", int(length) or 1)

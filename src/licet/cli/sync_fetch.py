@@ -18,9 +18,7 @@ from licet.model.errors import InputError, IntegrityError, LicetError, Refused, 
 from licet.protocol.following import Held
 from licet.protocol.reading import Offered, error_text, read_sha256
 
-CHUNK = 1 << 18
-"""Bytes taken from the connection at a time."""
-TRIES = 3
+TRIES = 2
 """How often a file may come with other bytes than stated."""
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
@@ -106,7 +104,7 @@ class Fetcher:
 
     def _load(self, offer: Offered, part: Path) -> str:
         """Load the bytes of a file that are not there yet; give the SHA-256 that the server states."""
-        patience = self.client.patience()
+        patience, before = self.client.patience(), -1
         while True:
             here = part.stat().st_size if part.exists() else 0
             if here == offer.size:
@@ -114,6 +112,8 @@ class Fetcher:
             if here > offer.size:
                 part.unlink()
                 continue
+            if here > before:
+                patience, before = self.client.patience(), here  # something came, so it is worth going on
             try:
                 with self._opened(offer, here) as answer:
                     if answer.status_code in NOT_NOW:
@@ -124,7 +124,7 @@ class Fetcher:
             except httpx.TransportError as error:
                 patience.wait(type(error).__name__)
                 continue
-            if part.stat().st_size >= offer.size:
+            if part.exists() and part.stat().st_size >= offer.size:
                 return stated
             patience.wait("a file breaks off")
 
@@ -134,6 +134,9 @@ class Fetcher:
         return self.client.http.stream("GET", self._address(offer), headers=headers)
 
     def _save(self, answer: httpx.Response, part: Path, here: int) -> None:
+        if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            part.unlink(missing_ok=True)
+            return
         if not answer.is_success:
             answer.read()
             _require_served(answer.status_code, error_text(answer.text))
@@ -141,7 +144,8 @@ class Fetcher:
         if going_on and not answer.headers.get("content-range", "").startswith(f"bytes {here}-"):
             raise Unavailable("the server gives another part of a file than it was asked for", "try again")
         with part.open("ab" if going_on else "wb") as handle:
-            for chunk in answer.iter_raw(CHUNK):
+            # As they come: gathered in larger pieces, the last would be lost when the connection breaks.
+            for chunk in answer.iter_raw():
                 handle.write(chunk)
                 self.progress(len(chunk))
                 if self._stop.is_set():

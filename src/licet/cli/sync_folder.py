@@ -19,6 +19,8 @@ from licet.protocol.reading import TableName
 
 MANIFEST = "_licet.json"
 """Readers of Parquet folders (pandas, Spark, DuckDB) pass over names that begin with an underscore."""
+FRESH = ".licet-new"
+"""How names of files end that are written to take another's place."""
 _PREFIX = "licet-"
 _CHUNK = 1 << 20
 
@@ -96,10 +98,11 @@ class TableFolder:
         """Delete whatever is on its way but not wanted any more: it may hold rows that left."""
         kept = frozenset(wanted)
         stale = [path for path in self.incoming.glob("*") if path.name.split(".")[0] not in kept]
+        # What a killed run was writing.
+        stale += self.path.glob(f".{_PREFIX}*{FRESH}")
         for path in stale:
             path.unlink()
-        if stale:
-            sync_folder(self.incoming)
+            sync_folder(path.parent)
 
     def switch(self, before: Copy | None, after: Copy, fetched: Mapping[str, Held], drop: Iterable[str]) -> None:
         """Make the staged files the copy's: old ones go first, so that no reader sees a row twice, or one that left."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from licet.cli.sync_folder import sync_folder
+from licet.cli.sync_folder import FRESH, sync_folder
 from licet.model.errors import InputError
 from licet.model.licenses import KEYS
 from licet.model.records import Table
@@ -201,7 +201,7 @@ def _opened(path: Path) -> pq.ParquetFile:
 
 
 def _fresh(path: Path) -> Path:
-    return path.with_name(f".{path.name}.licet-new")
+    return path.with_name(f".{path.name}{FRESH}")
 
 
 def _is_hit(file: pq.ParquetFile, keys: Keys) -> bool:

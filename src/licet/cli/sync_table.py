@@ -140,7 +140,7 @@ class Follower:
         folder.note(after)
         derived += self._scrub_changed(name, gone)
         moved = after != copy
-        return Followed(name=name, copy=after, moved=moved, scrubbed=scrubbed, derived=derived, refused=error.message)
+        return Followed(name=name, copy=after, moved=moved, scrubbed=scrubbed, derived=derived, refused=str(error))
 
     def _left(self, name: TableName, todo: Plan, listing: Listing) -> tuple[KeySource, list[str]]:
         """Give the keys that left since the copy was followed, and the ids of the files that they came in."""

@@ -204,7 +204,13 @@ def _print_json(ctx: click.Context, _parameter: click.Parameter, value: bool) ->
     "--key", default="", metavar="FILE", help="Attest recalls under this Ed25519 key; else show what would be."
 )
 @click.option("--models", multiple=True, metavar="A,B", help="Models that had learned from what was recalled.")
-@click.option("--done", type=click.Choice([*Done]), multiple=True, default=[Done.DELETED], show_default=True)
+@click.option(
+    "--done",
+    type=click.Choice([str(each) for each in Done]),
+    multiple=True,
+    default=[str(Done.DELETED)],
+    show_default=True,
+)
 @click.option("--patience", default="5m", show_default=True, help="How long a request may wait for the server.")
 @click.option("--jobs", default=4, type=click.IntRange(1, 64), show_default=True, help="Files fetched at once.")
 @click.option("--json", is_flag=True, expose_value=False, callback=_print_json, help="Print machine-readable output.")

@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
+from licet.ingest.activitypub_audience import audience, seen_by
 from licet.ingest.activitypub_ids import author_of, check_own, member_uri, uri_of
 from licet.ingest.html_text import html_text
 from licet.ingest.instants import rfc3339
@@ -17,7 +20,6 @@ from licet.model.records import (
     PostId,
     Skipped,
     Table,
-    Visibility,
     interaction_key,
 )
 
@@ -31,9 +33,9 @@ POSTS: Final = frozenset({"Note", "Question", "Article", "Page"})
 Json = dict[str, Any]
 
 _TITLED = frozenset({"Article", "Page"})
-_PUBLIC = frozenset({"https://www.w3.org/ns/activitystreams#Public", "as:Public", "Public"})
 _LANG = re.compile(r"([A-Za-z]{2,3})(-[A-Za-z0-9-]{1,32})?")
 _LONGEST_TIME = 64
+_UTC = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3})?Z")
 _NOBODY = dict.fromkeys(("Create", "Update"), "unknown_author") | dict.fromkeys(("Announce", "Like"), "unknown_actor")
 _QUOTES = ("quote", "quoteUrl", "quoteUri", "_misskey_quote")
 
@@ -62,7 +64,9 @@ def _read(activity: Json, where: str, owner: str, purposes: Sequence[str]) -> li
         raise SetAside("unknown_author")
     if kind not in _READERS:
         raise SetAside("not_a_record")
-    return _embedded_actor(activity["actor"], actor, purposes) + _READERS[kind](activity, actor, where, purposes)
+    denied = _embedded_actor(activity["actor"], actor, purposes)
+    found = _READERS[kind](activity, actor, where, purposes)
+    return denied + found if denied else found
 
 
 def read_actor(actor: Json, purposes: Sequence[str] = TRAINING) -> list[Ingested]:
@@ -85,44 +89,6 @@ def read_actor(actor: Json, purposes: Sequence[str] = TRAINING) -> list[Ingested
     if closed or actor.get("suspended") is False:
         found.append(AccountChange(member_id=member_id, platform=PLATFORM, status=member.status))
     return found
-
-
-def audience(thing: Json) -> Visibility:
-    """Read from `to` and `cc` who may see something: everybody, or everybody who has the link.
-
-    Raises:
-        SetAside: it is for fewer, or it is not said for whom.
-    """
-    to, cc = thing.get("to"), thing.get("cc")
-    if to is None and cc is None:
-        raise SetAside("unknown_visibility")
-    first, second = _addressees(to), _addressees(cc)
-    if _PUBLIC.intersection(first):
-        return Visibility.PUBLIC
-    if _PUBLIC.intersection(second):
-        return Visibility.UNLISTED
-    to_followers = any(address.endswith("/followers") for address in first + second)
-    raise SetAside("followers_only" if to_followers else "direct_message")
-
-
-def _addressees(value: object) -> list[str]:
-    if value is None:
-        return []
-    listed = value if isinstance(value, list) else [value]
-    found = [one.get("id") if isinstance(one, dict) else one for one in listed]
-    addresses = [one for one in found if isinstance(one, str)]
-    if len(addresses) < len(found):
-        raise SetAside("unknown_visibility")
-    return addresses
-
-
-def _seen_by(activity: Json, thing: Json) -> Visibility:
-    """Read who may see what an activity carries; the activity's own audience may only narrow it."""
-    seen = audience(thing)
-    own = (activity.get("to"), activity.get("cc"))
-    if own in ((None, None), (thing.get("to"), thing.get("cc"))):
-        return seen
-    return seen if audience(activity) is Visibility.PUBLIC else Visibility.UNLISTED
 
 
 def _embedded_actor(described: object, actor: MemberId, purposes: Sequence[str]) -> list[Ingested]:
@@ -225,10 +191,8 @@ def _written(activity: Json, note: Json, actor: MemberId, where: str, revision: 
 def _post(activity: Json, note: Json, actor: MemberId, post_id: PostId) -> Post:
     if note.get("attributedTo") is None:
         raise SetAside("unknown_author")
-    visibility = _seen_by(activity, note)
-    created_at = rfc3339(note.get("published"))
-    if created_at is None:
-        raise SetAside("unknown_time")
+    visibility = seen_by(activity, note)
+    created_at = _instant(note.get("published"))
     markup, lang = _content(note)
     return Post(
         post_id=post_id,
@@ -239,8 +203,27 @@ def _post(activity: Json, note: Json, actor: MemberId, post_id: PostId) -> Post:
         visibility=visibility,
         lang=lang,
         in_reply_to=_reference(note.get("inReplyTo")),
-        quote_of=next((uri for key in _QUOTES if key in note and (uri := _reference(note[key]))), ""),
+        quote_of=_quoted(note),
     )
+
+
+def _instant(value: object) -> datetime:
+    if isinstance(value, str) and _UTC.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError as error:
+            raise SetAside("unknown_time") from error
+    moment = rfc3339(value)
+    if moment is None:
+        raise SetAside("unknown_time")
+    return moment
+
+
+def _quoted(note: Json) -> str:
+    for key in _QUOTES:
+        if key in note and (uri := _reference(note[key])):
+            return uri
+    return ""
 
 
 def _content(note: Json) -> tuple[str, str]:
@@ -251,14 +234,23 @@ def _content(note: Json) -> tuple[str, str]:
         content = next(iter(texts.values()), "")
     if not isinstance(content, str):
         raise SetAside("no_text")
-    key = next((key for key, text in texts.items() if text == content), "")
-    match = _LANG.fullmatch(key)
-    return content, match[1].lower() if match else "und"
+    for key, text in texts.items():
+        if text == content:
+            return content, _language(key)
+    return content, "und"
+
+
+@lru_cache(maxsize=4096)
+def _language(tag: str) -> str:
+    match = _LANG.fullmatch(tag)
+    return match[1].lower() if match else "und"
 
 
 def _words(note: Json, markup: str) -> str:
     """Give all that the author wrote: title or content warning, content, and the options of a poll."""
     heading = note.get("name" if note["type"] in _TITLED else "summary")
+    if heading is None and note["type"] == "Note" and (text := html_text(markup)):
+        return text
     parts = [html_text(heading) if isinstance(heading, str) else "", html_text(markup)]
     if note["type"] == "Question":
         parts.append("\n".join(_options(note)))
@@ -295,9 +287,7 @@ def _like(activity: Json, actor: MemberId, _: str, __: Sequence[str]) -> list[In
 def _interaction(table: Table, activity: Json, actor: MemberId) -> Interaction:
     post_id, author = _target(activity.get("object"), actor)
     audience(activity)
-    created_at = rfc3339(activity.get("published"))
-    if created_at is None:
-        raise SetAside("unknown_time")
+    created_at = _instant(activity.get("published"))
     name = "" if activity.get("id") is None else uri_of(activity, "unknown_post")
     if name:
         check_own(actor, name)

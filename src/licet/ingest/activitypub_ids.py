@@ -1,6 +1,7 @@
 """Names in ActivityPub: every account and post is a URI, and some URIs tell whose they are."""
 
 import re
+from functools import lru_cache
 
 from licet.ingest.reasons import SetAside
 from licet.model.members import MemberId
@@ -11,6 +12,8 @@ _ACCOUNT = re.compile(r"https?://[^/]+/(?:users|ap/users)/[^/?#]+(?=[/?#]|$)")
 _STATUS = re.compile(r"(https?://[^/]+/(?:users/[A-Za-z0-9_.-]+|ap/users/[0-9]+))/statuses/[A-Za-z0-9_-]+")
 _LONGEST_MEMBER_ID = 255
 _LONGEST_RECORD_ID = 700
+_REMEMBERED = 8192
+"""Accounts whose form is remembered, for one who speaks often speaks again."""
 
 
 def uri_of(value: object, missing: str) -> str:
@@ -34,10 +37,17 @@ def member_uri(value: object, missing: str) -> MemberId:
     Raises:
         SetAside: as for `uri_of`.
     """
+    if isinstance(value, str) and _is_member_uri(value):
+        return MemberId(value)
     uri = uri_of(value, missing)
     if len(uri) > _LONGEST_MEMBER_ID:
         raise SetAside("malformed_id")
     return MemberId(uri)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_member_uri(value: str) -> bool:
+    return len(value) <= _LONGEST_MEMBER_ID and _URI.fullmatch(value) is not None
 
 
 def author_of(uri: str) -> MemberId | None:
@@ -47,12 +57,19 @@ def author_of(uri: str) -> MemberId | None:
 
 
 def check_own(actor: MemberId, uri: str) -> None:
-    """Let pass what an account says about a thing of its own.
+    """Let pass what an account says about a thing of its own, both with URIs that `uri_of` gave.
 
     Raises:
         SetAside: the thing is on another host, or below another account's address.
     """
+    if uri.startswith(f"{actor}/") and _is_account(actor):
+        return
     match, account = _URI.fullmatch(uri), _ACCOUNT.match(uri)
     host = match[1] if match else ""
     if not actor.startswith(host + "/") or (account and account[0] != actor):
         raise SetAside("unknown_author")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_account(uri: str) -> bool:
+    return _ACCOUNT.fullmatch(uri) is not None and _URI.fullmatch(uri) is not None

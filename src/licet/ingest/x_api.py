@@ -128,7 +128,8 @@ def _whole(page: _Object, where: str, said: Said) -> Iterator[Ingested]:
         yield from _item(known, item, f"{where} data[{number}]")
     for kind, values in includes.items():
         for number, value in enumerate(values):
-            yield from _included(known, kind, value, f"{where} {kind}[{number}]")
+            if found := _included(known, kind, value, f"{where} {kind}[{number}]"):
+                yield from found
     for number, problem in enumerate(_list(page.get("errors"))):
         yield from _problem(known, problem, f"{where} errors[{number}]")
 
@@ -144,58 +145,56 @@ def _includes(page: _Object) -> dict[str, list[Any]]:
 
 def _introduced(page: Page, said: Said) -> Iterator[Ingested]:
     actor = page.request.actor
-    asked = [] if actor is None else [Member(member_id=actor, platform=PLATFORM)]
-    stated = (record for account in page.accounts.values() for record in account.introduced())
-    for record in (*asked, *stated):
-        if said.first(record):
-            yield record
+    if actor is not None and said.first(asked := Member(member_id=actor, platform=PLATFORM)):
+        yield asked
+    for account in page.accounts.values():
+        # Asked by what an account states, for building its records again and again takes longer.
+        if said.first(account.stated):
+            yield from (record for record in account.introduced() if said.first(record))
 
 
-def _item(page: Page, item: object, where: str) -> Iterator[Ingested]:
+def _item(page: Page, item: object, where: str) -> list[Ingested]:
     """Read what a page was asked for: a tweet, a user, or something that is neither."""
     if not isinstance(item, dict):
-        yield Skipped(where=where, reason="malformed_row")
-    elif not _MESSAGE.isdisjoint(item):
-        yield Skipped(where=where, reason="direct_message")
-    elif not _TWEET.isdisjoint(item):
-        yield from _tweet(page, item, where)
-    elif "username" in item:
-        yield from _user(item, where)
-    else:
-        yield Skipped(where=where, reason="not_a_record")
+        return [Skipped(where=where, reason="malformed_row")]
+    if not _MESSAGE.isdisjoint(item):
+        return [Skipped(where=where, reason="direct_message")]
+    if not _TWEET.isdisjoint(item):
+        return _tweet(page, item, where)
+    if "username" in item:
+        return _user(item, where)
+    return [Skipped(where=where, reason="not_a_record")]
 
 
-def _tweet(page: Page, tweet: _Object, where: str) -> Iterator[Ingested]:
-    yield from page.read(tweet, where)
-    if page.request.table is not None:
-        yield page.read_listed(tweet, where)
+def _tweet(page: Page, tweet: _Object, where: str) -> list[Ingested]:
+    found = page.read(tweet, where)
+    return found if page.request.table is None else [*found, page.read_listed(tweet, where)]
 
 
-def _user(user: object, where: str) -> Iterator[Ingested]:
+def _user(user: object, where: str) -> list[Ingested]:
     try:
-        yield from account_of(user).introduced()
+        return [*account_of(user).introduced()]
     except SetAside as aside:
-        yield Skipped(where=where, reason=aside.reason)
+        return [Skipped(where=where, reason=aside.reason)]
 
 
-def _included(page: Page, kind: str, value: object, where: str) -> Iterator[Ingested]:
+def _included(page: Page, kind: str, value: object, where: str) -> list[Ingested]:
     if kind == "tweets":
-        yield from page.read(value, where)
-    elif kind != "users":
-        yield Skipped(where=where, reason="not_a_record")
-    elif not (isinstance(value, dict) and str(value.get("id")) in page.accounts):
-        yield from _user(value, where)
+        return page.read(value, where)
+    if kind != "users":
+        return [Skipped(where=where, reason="not_a_record")]
+    known = isinstance(value, dict) and str(value.get("id")) in page.accounts
+    return [] if known else _user(value, where)
 
 
-def _problem(page: Page, problem: object, where: str) -> Iterator[Ingested]:
+def _problem(page: Page, problem: object, where: str) -> list[Ingested]:
     """Read why X did not show something: a post or an account that others cannot see now, or nothing of ours."""
     if not isinstance(problem, dict):
-        yield Skipped(where=where, reason="malformed_row")
-        return
+        return [Skipped(where=where, reason="malformed_row")]
     try:
-        yield from _gone(problem, page.request.at)
+        return _gone(problem, page.request.at)
     except SetAside:
-        yield Skipped(where=where, reason="not_a_record")
+        return [Skipped(where=where, reason="not_a_record")]
 
 
 def _gone(problem: _Object, at: datetime | None) -> list[Ingested]:

@@ -1,7 +1,6 @@
 """What one page of the X API v2 says: posts, reposts, likes, bookmarks, and the accounts behind them."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +14,7 @@ from licet.model.records import Deletion, Hiding, Ingested, Interaction, Post, P
 
 _LISTED = re.compile(r"https://api\.(?:twitter|x)\.com/2/users/([0-9]{1,20})/(liked_tweets|bookmarks)(?![A-Za-z0-9_])")
 _TABLES = {"liked_tweets": Table.LIKES, "bookmarks": Table.BOOKMARKS}
+_UTC = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 # Where X shows a post to nobody it may put a sentence of its own in the place of the author's words.
 _NOTICE = re.compile(
     r"(?:@\w+'s account|This (?:Tweet|Post) from @\w+) (?:is temporarily unavailable|has been withheld)\b.*",
@@ -40,6 +40,12 @@ class Account:
     member_id: MemberId
     protection: Protection
     withheld: bool
+
+    @property
+    def stated(self) -> tuple[str, bool, bool, bool]:
+        """Give all that is stated, as a key."""
+        protection = self.protection
+        return self.member_id, protection is Protection.OPEN, protection is Protection.PROTECTED, self.withheld
 
     def introduced(self) -> list[Member | AccountChange]:
         """Give the member, and what the page tells that closes the account; nothing here ever reopens one."""
@@ -80,7 +86,7 @@ class Page:
         """Read one tweet: a post, a repost, or why it is neither; its older versions fall in any case."""
         found: list[Ingested] = []
         try:
-            found.extend(self._tweet(tweet))
+            self._tweet(tweet, found)
         except SetAside as aside:
             if aside.reason == "withheld" and isinstance(tweet, dict):
                 found.extend(self._hidings(tweet))
@@ -94,7 +100,8 @@ class Page:
         except SetAside as aside:
             return Skipped(where=where, reason=aside.reason)
 
-    def _tweet(self, tweet: object) -> Iterator[Ingested]:
+    def _tweet(self, tweet: object, found: list[Ingested]) -> None:
+        """Add to what was found, for what came before a SetAside is kept."""
         if not isinstance(tweet, dict):
             raise SetAside("malformed_row")
         name = post_id(tweet.get("id"))
@@ -102,7 +109,7 @@ class Page:
         if history and history != [tweet.get("id")]:
             older, stands = older_versions(name, history)
             author = self._author_or_nobody(tweet)
-            yield from (Deletion(table=Table.POSTS, record_id=version, member_id=author) for version in older)
+            found += (Deletion(table=Table.POSTS, record_id=version, member_id=author) for version in older)
             if not stands:
                 return
         author = member_id(tweet.get("author_id"), "unknown_author")
@@ -110,7 +117,9 @@ class Page:
         if withheld(tweet.get("withheld")):
             raise SetAside("withheld")
         original = referenced(tweet, "retweeted")
-        yield self._post(tweet, name, author) if original is None else self._repost(tweet, name, author, original)
+        found.append(
+            self._post(tweet, name, author) if original is None else self._repost(tweet, name, author, original)
+        )
 
     def _post(self, tweet: _Object, name: PostId, author: MemberId) -> Post:
         account = self._checked(tweet.get("author_id"))
@@ -241,9 +250,11 @@ def withheld(stated: object) -> bool:
 def referenced(tweet: _Object, kind: str) -> _Object | None:
     """Give the reference of a kind (`retweeted`, `quoted`, `replied_to`), None where there is none."""
     references = tweet.get("referenced_tweets")
-    if not isinstance(references, list):
-        return None
-    return next((found for found in references if isinstance(found, dict) and found.get("type") == kind), None)
+    if isinstance(references, list):
+        for found in references:
+            if isinstance(found, dict) and found.get("type") == kind:
+                return found
+    return None
 
 
 def _stricter(one: Account, other: Account) -> Account:
@@ -259,7 +270,13 @@ def _check_audience(tweet: _Object) -> None:
 
 
 def _time(tweet: _Object) -> datetime:
-    created_at = rfc3339(tweet.get("created_at"))
+    stated = tweet.get("created_at")
+    if isinstance(stated, str) and _UTC.fullmatch(stated):
+        try:
+            return datetime.fromisoformat(stated)
+        except ValueError as error:
+            raise SetAside("unknown_time") from error
+    created_at = rfc3339(stated)
     if created_at is None:
         raise SetAside("unknown_time")
     return created_at

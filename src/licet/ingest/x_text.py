@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
 from licet.ingest.instants import rfc3339, utc
@@ -24,6 +25,7 @@ _INSTANT = re.compile(
 _OLDEST = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2} ([0-9:]{8})) ([+-][0-9]{2})([0-9]{2})")
 _NO_HOUR = "00:00:00"
 _LANG = re.compile(r"([A-Za-z]{2,3})([-_][A-Za-z0-9-]{1,32})?")
+_LONGEST_LANG = 36
 _RENAMED = {"in": "id", "iw": "he", "ji": "yi"}
 # What the standard keeps for no language at all, and for private use: X's own codes for posts of links, tags, pictures.
 _NO_LANG = re.compile(r"zxx|art|mul|mis|q[a-t][a-z]")
@@ -65,6 +67,8 @@ def own_words(text: object) -> str:
     if "&" in text:
         # X escapes these three and nothing else; the ampersand last, so that a typed "&lt;" stays as it was typed.
         text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -87,16 +91,22 @@ def instant(text: object) -> datetime:
 
 def lang(value: object) -> str:
     """Give the language without its region, under its present code; `und` where X names none."""
-    match = _LANG.fullmatch(value) if isinstance(value, str) else None
+    return _code(value) if isinstance(value, str) and len(value) <= _LONGEST_LANG else "und"
+
+
+@lru_cache(maxsize=1024)
+def _code(tag: str) -> str:
+    match = _LANG.fullmatch(tag)
     code = match[1].lower() if match else "und"
     return "und" if _NO_LANG.fullmatch(code) else _RENAMED.get(code, code)
 
 
 def audience(tweet: dict[str, Any]) -> str:
     """Give the reason why a tweet is not for everybody, empty where nothing in it says so."""
-    for field, reason in _CLOSED.items():
-        if tweet.get(field):
-            return reason
+    if not _CLOSED.keys().isdisjoint(tweet.keys()):
+        for field, reason in _CLOSED.items():
+            if tweet.get(field):
+                return reason
     limited = tweet.get("limited_actions")
     return "" if limited is None or (isinstance(limited, str) and limited in _OPEN_TO_ALL) else "unknown_visibility"
 

@@ -94,7 +94,7 @@ def _read_wish(said: dict[str, object]) -> tuple[JobType, str]:
     if unknown := set(said) - _KNOWN:
         raise InputError(f"$.{min(unknown)[:64]}: is not defined in the schema")
     type_, name, resumable = said.get("type"), said.get("name", ""), said.get("resumable", False)
-    if type_ not in set(JobType) or not isinstance(type_, str):
+    if not isinstance(type_, str) or type_ not in set(JobType):
         raise InputError("$.type: is not one of [tweets,users]")
     if not isinstance(name, str) or len(name) > wire.MOST_NAME or "\x00" in name:
         raise InputError(f"$.name: is not text of at most {wire.MOST_NAME} characters")

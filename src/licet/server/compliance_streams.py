@@ -188,10 +188,15 @@ def _read_wish(request: Request, desk: Desk, who: str, tables: tuple[Table, ...]
         tables=tables,
         form=Form(one_of(request, "id_format", set(Form), Form.DECIMAL)),
         partition=whole(request, "partition", 1, wire.PARTITIONS) if partitioned else 0,
-        since=floor or desk.now() - backfill,
+        since=floor or _to_milliseconds(desk.now() - backfill),
         floor=floor,
         until=until,
     )
+
+
+def _to_milliseconds(at: datetime) -> datetime:
+    """Cut an instant as commits do, so that none made in this very millisecond counts as earlier."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def _streamed(request: Request, feed: Feed, who: str) -> StreamingResponse:

@@ -27,6 +27,8 @@ LOOK_S: Final = 1.0
 """Seconds between two looks for what no recall tells of: revoked access, a term's end, rules that take effect."""
 SWEEP_S: Final = 60.0
 """Seconds between two listings of everything in the outlet."""
+AGAIN_S: Final = 0.005
+"""Seconds between two looks at an outlet that somebody waits for."""
 COPYING: Final = 2
 """Licenses whose files go up at the same moment without anybody having asked for them."""
 
@@ -113,6 +115,7 @@ class OutletAddresses:
             if not task.done() or clock() > deadline:
                 raise Unavailable("the table is being copied to the object store", "try again in a moment")
             task.result()
+            await asyncio.sleep(AGAIN_S)
 
     def _settling(self, license_id: str) -> asyncio.Task[None]:
         task = self._tasks.get(license_id)

@@ -40,6 +40,7 @@ STRAY_S: Final = 24 * 3600
 
 _FIRST_ID: Final = 10**18
 _IDS: Final = 8 * 10**18
+_IDS_SUFFIX: Final = ".ids"
 
 
 def open_job(conn: Connection, recipient_id: str, type_: JobType, name: str, now: datetime) -> Job:
@@ -191,7 +192,7 @@ class Upload:
     @classmethod
     def open(cls, house: House, job_id: int) -> Self:
         """Begin a file of its own: two who send ids at once do not mix."""
-        path = folder_of(house) / f"{job_id}.{uuid.uuid4().hex}.ids"
+        path = folder_of(house) / f"{job_id}.{uuid.uuid4().hex}{_IDS_SUFFIX}"
         return cls(path=path, handle=path.open("xb"))
 
     def write(self, data: bytes) -> None:
@@ -228,18 +229,23 @@ def sweep(conn: Connection, house: House, now: datetime) -> int:
 
     Hold the lease of those who answer jobs: a result just made is in no job yet.
     """
+    c = t.compliance_job.c
     wanted = {each.upload for each in pending(conn)}
-    query = select(t.compliance_job.c.job_id).where(*_standing(Status.COMPLETE, now))
-    wanted |= {f"{job_id}.ndjson" for job_id in conn.execute(query).scalars()}
-    gone = [path for path in folder_of(house).iterdir() if path.name not in wanted and not _may_be_coming(path)]
+    complete = select(c.job_id).where(*_standing(Status.COMPLETE, now))
+    wanted |= {result_path(house, job_id).name for job_id in conn.execute(complete).scalars()}
+    paths = [path for path in folder_of(house).iterdir() if path.name not in wanted]
+    named = {int(path.name.partition(".")[0]) for path in paths if path.suffix == _IDS_SUFFIX}
+    unsent = select(c.job_id).where(c.job_id.in_(named), c.uploaded_us.is_(None))
+    coming = {str(job_id) for job_id in conn.execute(unsent).scalars()}
+    gone = [path for path in paths if path.name.partition(".")[0] not in coming or not _is_fresh(path)]
     for path in gone:
         path.unlink(missing_ok=True)
     return len(gone)
 
 
-def _may_be_coming(path: Path) -> bool:
+def _is_fresh(path: Path) -> bool:
     with contextlib.suppress(FileNotFoundError):
-        return path.suffix == ".ids" and path.stat().st_mtime > time.time() - STRAY_S
+        return path.stat().st_mtime > time.time() - STRAY_S
     return False
 
 

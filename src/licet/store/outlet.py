@@ -15,9 +15,10 @@ So no answer given after an opt-out was acknowledged, and no fetch begun after s
 member. An address given out before the opt-out opens its object until the recall has deleted it, and nothing later.
 """
 
+import itertools
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine, insert
 
-from licet.model.errors import Unavailable
+from licet.model.errors import IntegrityError, Unavailable
 from licet.model.licenses import Delivery
 from licet.protocol.urls import FileClaim
 from licet.store import tables as t
@@ -40,7 +41,9 @@ from licet.store.shared import SharedTables
 AT_ONCE: Final = 8
 """Requests that are under way at the same moment, of one license."""
 WAVE: Final = 16
-"""Files that go up under one lease: whoever must delete something waits no longer than that."""
+"""Files that go up under one lease, at most: whoever must delete something waits no longer than that."""
+WAVE_BYTES: Final = 64 * 2**20
+"""Bytes that go up under one lease, if they are not one file's."""
 FEW: Final = 100
 """Objects that are asked for one by one; more are looked for in a listing."""
 FRESH_S: Final = 1.0
@@ -142,10 +145,11 @@ class Outlet:
 
         Raises:
             Unavailable: the store does not answer, or refuses.
+            IntegrityError: a local file is lost.
         """
         while held := self._held.get(license_id):
             missing = [key for key in held.offered.files if key not in held.present]
-            if not missing or not self._bring(license_id, missing[:WAVE], at):
+            if not missing or not self._bring(license_id, _wave(missing, held.offered.files), at):
                 return
 
     def _bring(self, license_id: str, keys: Sequence[str], at: datetime) -> bool:
@@ -156,8 +160,10 @@ class Outlet:
                 return False
             try:
                 sizes = _each(lambda key: self._copied(offered, key), keys)
-            except FileNotFoundError:  # a recall has just taken it away
-                return False
+            except FileNotFoundError:
+                if self._offered(license_id, at) is offered and offered.files.keys() >= set(keys):
+                    raise IntegrityError("a shared file is lost", "build the license again") from None
+                return False  # a recall has just taken it away, or there never was such a file
             held.present.update(zip(keys, sizes, strict=True))
             held.seen = time.monotonic()
         return True
@@ -225,6 +231,12 @@ class Outlet:
 
     def _lease(self, license_id: str) -> AbstractContextManager[None]:
         return lease(self._database, f"outlet {license_id}")
+
+
+def _wave(missing: Sequence[str], sizes: Mapping[str, int]) -> list[str]:
+    """Give the first of some files, so many that they go up in a short time."""
+    upto = itertools.accumulate(sizes[key] for key in missing[1:WAVE])
+    return [missing[0], *(key for key, total in zip(missing[1:], upto, strict=False) if total <= WAVE_BYTES)]
 
 
 def _changing() -> Unavailable:

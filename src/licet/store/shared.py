@@ -246,7 +246,7 @@ def _mark(folder: Path, version: int) -> tuple[int, ...] | None:
 def _read(delta: DeltaTable, name: str) -> Snapshot:
     """Read a whole table's log."""
     refuse_soft_deletes(delta)
-    info = delta.history(1)[0]
+    info = next(iter(delta.history(1)), {})
     if "licet" not in info:
         raise IntegrityError(f"table `{name}` holds a foreign commit", "rebuild it: `licet build`")
     actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
