@@ -130,10 +130,9 @@ def test_changes_are_read_in_the_order_of_versions() -> None:
     def cdf(file_id: str, version: int) -> dict:
         return {"cdf": {"url": "https://s/k", "id": file_id, "size": 5, "version": version, "timestamp": 0}}
 
-    found = reading.read_changes(reading.read_lines(lines(META, cdf("b", 3), cdf("a", 2)), ends=False))
-    assert [file.file_id for file in found.keys] == ["a", "b"]
-    assert not found.folded
-    assert reading.read_changes([("add", FILE["file"])]).folded
+    said = lines(META, FILE, cdf("b", 3), {"add": FILE["file"]}, cdf("a", 2), cdf("c", 3), END)
+    found = reading.read_changes(reading.read_lines(said, ends=True))
+    assert [(file.file_id, file.version) for file in found] == [("a", 2), ("b", 3), ("c", 3)]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ It reads lines `home url step port` and forks a child for each, so that a hundre
 A step is a statement or a commit of any database connection; step 0 lives to the end.
 """
 
+import importlib
 import itertools
 import os
 import signal
@@ -12,6 +13,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+import httpx
 from sqlalchemy import Engine, event
 
 from licet.recall.chaser import Chasing
@@ -38,10 +40,17 @@ def chase_once(home: str, url: str, step: int, now: str) -> None:
     Chasing(house=house, base="https://data.example", clock=lambda: datetime.fromisoformat(now)).once()
 
 
+def load() -> None:
+    """Load now what every child would load."""
+    importlib.import_module("anyio._backends._asyncio")
+    httpx.AsyncClient()
+    with tempfile.TemporaryDirectory() as folder:
+        chase_once(folder, f"sqlite:///{folder}/licet.db", 0, "2025-01-01T00:00:00+00:00")
+
+
 def main() -> None:
     """Chase as told, line after line, and say how each ended: 0, or the signal that ended it."""
-    with tempfile.TemporaryDirectory() as folder:
-        chase_once(folder, f"sqlite:///{folder}/licet.db", 0, "2025-01-01T00:00:00+00:00")  # what is loaded once need not be loaded again
+    load()
     for line in sys.stdin:
         home, url, step, now = line.split()
         child = os.fork()

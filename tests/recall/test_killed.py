@@ -125,7 +125,8 @@ def test_killed_at_every_step_the_next_chase_ends_where_nobody_was_killed(
         sent = set(recipient.times)
         assert sent == {notice_id_of(names["new"])}
         deaths = 0
-        for step in itertools.count(1):
+        every = 1 if any_house.database.dialect.name == "sqlite" else 2
+        for step in itertools.count(1, every):
             recipient.manners = Manners()
             recipient.times.clear()
             one = copied(debts, tmp_path / f"step{step}")
@@ -141,4 +142,4 @@ def test_killed_at_every_step_the_next_chase_ends_where_nobody_was_killed(
             one.house.database.dispose()
             if ended == 0:
                 break
-        assert deaths > 50
+        assert deaths > 100 / every

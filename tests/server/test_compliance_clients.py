@@ -5,7 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -35,6 +35,9 @@ requests.Session.request = lambda session, method, url, *args, **more: _request(
 )
 """
 """The host that `twarc2` asks stands in its code; nothing else of it is touched."""
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -167,7 +170,7 @@ for event in client.stream.likes_compliance(backfill_minutes=5):
     assert said(run_sdk(ring, address, body)) == ["opted_out"]
 
 
-def test_the_sdk_stays_connected_through_silence(ring, tmp_path, monkeypatch) -> None:
+def test_the_sdk_stays_connected_through_silence(ring, monkeypatch) -> None:
     """It would ask again at once, for ever, if the stream ended in order."""
     monkeypatch.setattr("licet.server.compliance_streams.KEEP_ALIVE_S", 0.05)
     body = """
@@ -208,7 +211,7 @@ except StreamError as error:
 
 
 @pytest.fixture
-def twarc(ring: Ring, address: str, tmp_path: pathlib.Path):
+def twarc(ring: Ring, address: str, tmp_path: pathlib.Path) -> tuple[Run, pathlib.Path]:
     """Run `twarc2 compliance-job` where its host is ours."""
     shim = tmp_path / "shim"
     shim.mkdir()

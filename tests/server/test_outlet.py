@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import pathlib
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -157,6 +158,25 @@ def test_a_server_does_not_start_on_a_bucket_that_keeps_versions(scene, store, u
     store.make(url.split("/")[2], "Suspended")
     with pytest.raises(UsageError, match="versions"):
         serve(scene.house, "127.0.0.1", 0, ServerOptions(secret=b"s" * 32, clock=scene.clock))
+
+
+def test_the_command_does_not_start_on_a_bucket_that_keeps_versions(tmp_path: pathlib.Path, store, url) -> None:
+    store.make(url.split("/")[2], "Enabled")
+    command = [
+        sys.executable,
+        "-m",
+        "licet.cli",
+        "--home",
+        str(tmp_path / "h"),
+        "serve",
+        "--port",
+        "0",
+        "--outlet",
+        url,
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "use a bucket that never had versioning" in " ".join(ended.stderr.split())
 
 
 def test_what_left_cannot_be_fetched_once_the_next_query_is_answered(scene, recipient) -> None:

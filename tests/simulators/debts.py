@@ -156,9 +156,10 @@ class Debts:
         recall = self.recall(recall_id)
         said = {"recall_id": recall_id, "license_id": recall.license_id}
         tables = [{"table": str(each.table), "version": each.version} for each in recall.departures]
-        signed = recipient.attest({**said, "tables": tables}, self.clock())
+        signed = read_attestation(canonical(recipient.attest({**said, "tables": tables}, self.clock())))
         with transaction(self.house.database) as conn:
-            attestations.receive(conn, recall, read_attestation(canonical(signed)), self.clock())
+            if not attestations.claim_of(conn, recall, signed).on_record:
+                attestations.receive(conn, recall, signed, self.clock())
 
     @property
     def chasing(self) -> Chasing:

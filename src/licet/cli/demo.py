@@ -189,7 +189,7 @@ class Demo:
             with urllib.request.urlopen(url, timeout=30):  # noqa: S310 # our own server
                 return False
         except urllib.error.HTTPError as error:
-            return error.code == HTTPStatus.GONE
+            return error.code in {HTTPStatus.GONE, HTTPStatus.NOT_FOUND}  # an object store says it so
 
     def reason(self) -> str:
         """Ask why that member's posts are out now."""

@@ -40,7 +40,7 @@ def seen_by(activity: Json, thing: Json) -> Visibility:
 def _addressees(value: object) -> list[str]:
     if value is None:
         return []
-    listed = value if isinstance(value, list) else [value]
+    listed: list[Any] = value if isinstance(value, list) else [value]
     for one in listed:
         if type(one) is not str:
             return [_addressee(each) for each in listed]

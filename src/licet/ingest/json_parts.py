@@ -19,6 +19,7 @@ from licet.model.records import Skipped
 
 _CHUNK = 2**18
 _DEEPEST = 200
+_LONG = 2**15
 _CONTAINER_BYTES = 64
 _SPACE = re.compile(r"[ \t\n\r]*")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -112,8 +113,9 @@ def _unusable(part: Part) -> InputError:
 
 
 def _is_crowded(line: bytes) -> bool:
-    # What opens must close: a line of fewer bytes holds no deep value, and need not be gone through.
-    return len(line) > 2 * _DEEPEST and len(line) - len(line.translate(None, b"[{")) > _DEEPEST
+    """Tell whether a line has brackets enough for a value that is too deep; a short one has not, a long one has."""
+    size = len(line)
+    return size > 2 * _DEEPEST and (size > _LONG or size - len(line.translate(None, b"[{")) > _DEEPEST)
 
 
 def _unfit(value: object) -> str:

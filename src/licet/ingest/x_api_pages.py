@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from licet.ingest.instants import rfc3339
@@ -112,7 +113,7 @@ class Page:
             found += (Deletion(table=Table.POSTS, record_id=version, member_id=author) for version in older)
             if not stands:
                 return
-        author = member_id(tweet.get("author_id"), "unknown_author")
+        author = self._author(tweet)
         _check_audience(tweet)
         if withheld(tweet.get("withheld")):
             raise SetAside("withheld")
@@ -125,7 +126,9 @@ class Page:
         account = self._checked(tweet.get("author_id"))
         if account is None or account.protection is not Protection.OPEN:
             raise SetAside("unknown_visibility")
-        replied, quoted = referenced(tweet, "replied_to"), referenced(tweet, "quoted")
+        replied = quoted = None
+        if "referenced_tweets" in tweet:
+            replied, quoted = referenced(tweet, "replied_to"), referenced(tweet, "quoted")
         return Post(
             post_id=name,
             author_id=author,
@@ -193,9 +196,14 @@ class Page:
             raise SetAside("withheld")
         return account
 
+    def _author(self, tweet: _Object) -> MemberId:
+        number = tweet.get("author_id")
+        account = self.accounts.get(number) if isinstance(number, str) else None
+        return member_id(number, "unknown_author") if account is None else account.member_id
+
     def _author_or_nobody(self, tweet: _Object) -> MemberId:
         try:
-            return member_id(tweet.get("author_id"), "unknown_author")
+            return self._author(tweet)
         except SetAside:
             return MemberId("")
 
@@ -233,13 +241,22 @@ def account_of(user: object) -> Account:
     """
     if not isinstance(user, dict):
         raise SetAside("malformed_row")
-    stated = user.get("protected")
+    number, stated = user.get("id"), user.get("protected")
+    if isinstance(number, str) and isinstance(stated, bool) and user.get("withheld") is None:
+        return _plain_account(number, stated)
     protection = Protection.PROTECTED if stated is True else Protection.OPEN if stated is False else Protection.UNKNOWN
     return Account(
-        member_id=member_id(user.get("id"), "unknown_member"),
+        member_id=member_id(number, "unknown_member"),
         protection=protection,
         withheld=withheld(user.get("withheld")),
     )
+
+
+@lru_cache(maxsize=65_536)
+def _plain_account(number: str, protected: bool) -> Account:  # noqa: FBT001 - one flag
+    """Give an account as nearly all are; pages name the same ones over and over."""
+    protection = Protection.PROTECTED if protected else Protection.OPEN
+    return Account(member_id=member_id(number, "unknown_member"), protection=protection, withheld=False)
 
 
 def withheld(stated: object) -> bool:

@@ -235,8 +235,9 @@ class Outlet:
 
 def _wave(missing: Sequence[str], sizes: Mapping[str, int]) -> list[str]:
     """Give the first of some files, so many that they go up in a short time."""
-    upto = itertools.accumulate(sizes[key] for key in missing[1:WAVE])
-    return [missing[0], *(key for key, total in zip(missing[1:], upto, strict=False) if total <= WAVE_BYTES)]
+    some = missing[:WAVE]
+    totals = itertools.accumulate(sizes[key] for key in some)
+    return [key for n, (key, total) in enumerate(zip(some, totals, strict=True)) if n == 0 or total <= WAVE_BYTES]
 
 
 def _changing() -> Unavailable:
