@@ -407,6 +407,15 @@ def test_addresses_lie_where_the_proxy_is(ring) -> None:
         assert {urlsplit(job[name]).netloc for name in ("upload_url", "download_url")} == {"data.example"}
 
 
+def test_addresses_count_among_the_recipients_requests(ring) -> None:
+    with served(ring, rate=0.001, burst=3) as address, client_of(ring, address) as client:
+        job = created(client)
+        assert sent(job, b"1").status_code == 200
+        problem(httpx.get(job["download_url"] + "0"), 403)
+        assert httpx.get(job["download_url"]).status_code in {200, 404}
+        assert problem(httpx.get(job["download_url"]), 429).startswith("too many requests")
+
+
 def test_ids_may_come_in_chunks(ring, client) -> None:
     ring.leave("x:3")
     job = created(client)

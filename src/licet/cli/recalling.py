@@ -1,6 +1,7 @@
 """`licet recall`: take withdrawn rows out of what is shared, and see that recipients follow."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from licet.store import asof, attestations, facts, parties, recall_notices, reca
 from licet.store.database import reading
 from licet.store.recall_notices import RecallNotice
 
+_DONE = [str(each) for each in wire.Done]
 PATIENCE_S = 60.0
 """How long a recipient's command waits for the server, in seconds."""
 
@@ -129,7 +131,7 @@ def _sending(notice: RecallNotice) -> dict[str, Any]:
 def _lines(told: dict[str, Any]) -> list[str]:
     lines = [f"recall {told['recall_id']} of license {told['license_id']}: {told['state']}, due {told['due']}"]
     for each in told["departures"]:
-        why = ", ".join(f"{reason} {count:,}" for reason, count in each["reasons"].items())
+        why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(each["reasons"].items()))
         lines.append(f"  {each['table']} version {each['version']}: {each['rows']:,} rows left ({why})")
     steps = ((step, f" ({step['detail']})" if step["detail"] else "") for step in told["steps"])
     lines += [f"  {step['at']}  {step['state']}{detail}" for step, detail in steps]
@@ -166,7 +168,7 @@ def chase(public_url: str, horizon: str) -> None:
     "--notice", "notice_file", default="", help="The notice as it came; nothing is sent. - is standard input."
 )
 @click.option("--models", multiple=True, help="A model that had learned from it; once for each.")
-@click.option("--done", type=click.Choice([*wire.Done]), multiple=True, default=[wire.Done.DELETED], show_default=True)
+@click.option("--done", type=click.Choice(_DONE), multiple=True, default=_DONE[:1], show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the attestation to this file too.")
 def attest(  # noqa: PLR0913, PLR0917 # click hands every option over as an argument
     recall_id: str,
@@ -174,7 +176,7 @@ def attest(  # noqa: PLR0913, PLR0917 # click hands every option over as an argu
     profile_file: str,
     notice_file: str,
     models: tuple[str, ...],
-    done: tuple[wire.Done, ...],
+    done: tuple[str, ...],
     out: Path | None,
 ) -> None:
     """As a recipient: state under your key that a recall is carried out, and send the statement.
@@ -184,33 +186,43 @@ def attest(  # noqa: PLR0913, PLR0917 # click hands every option over as an argu
     if bool(profile_file) == bool(notice_file):
         raise UsageError("give --profile or --notice", "licet recall attest ID --key FILE --profile acme.share")
     key = read_private_key(read_text(key_file))
-    client = _client(profile_file) if profile_file else None
-    said = read_notice(_asked(client, recall_id) if client else read_text(notice_file))
-    if said["recall_id"] != recall_id:
-        raise UsageError("the notice is of another recall", f"it is of {said['recall_id']}")
-    signed = wire.sign(_statement(said, models, done, wire.key_id_of(wire.public_bytes(key))), key)
-    wire.read_attestation(wire.canonical(signed))  # what contradicts itself is not sent
-    if out is not None:
-        _write(out, wire.canonical(signed))
-    if client is None:
-        click.echo(wire.canonical(signed))
-        return
-    answer = json_of(client.ask("POST", f"{FEED[1:]}/{quote(recall_id, safe='')}/attestation", json=signed))
-    emit(dict(answer) if isinstance(answer, dict) else {}, [f"the server has the attestation of recall {recall_id}"])
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(_client(profile_file)) if profile_file else None
+        said = read_notice(_asked(client, recall_id) if client else read_text(notice_file))
+        if said["recall_id"] != recall_id:
+            raise UsageError("the notice is of another recall", f"it is of {said['recall_id']}")
+        signed = wire.sign(_statement(said, models, done, wire.key_id_of(wire.public_bytes(key))), key)
+        wire.read_attestation(wire.canonical(signed))  # what contradicts itself is not sent
+        if out is not None:
+            _write(out, wire.canonical(signed))
+        if client is None:
+            click.echo(wire.canonical(signed))
+            return
+        emit(_sent(client, recall_id, signed), [f"the server has the attestation of recall {recall_id}"])
 
 
-def _client(profile_file: str) -> Client:
+@contextlib.contextmanager
+def _client(profile_file: str) -> Iterator[Client]:
     profile = read_profile(read_text(profile_file))
     # Recalls lie beside the shares, not below them.
     base = profile.endpoint.rstrip("/").removesuffix("/delta-sharing") + "/"
-    return Client(profile=replace(profile, endpoint=base), patience_s=PATIENCE_S)
+    client = Client(profile=replace(profile, endpoint=base), patience_s=PATIENCE_S)
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def _asked(client: Client, recall_id: str) -> str:
     return client.ask("GET", f"{FEED[1:]}/{quote(recall_id, safe='')}").text
 
 
-def _statement(said: dict[str, Any], models: Sequence[str], done: Sequence[wire.Done], key_id: str) -> wire.Statement:
+def _sent(client: Client, recall_id: str, signed: dict[str, wire.Value]) -> dict[str, Any]:
+    answer = json_of(client.ask("POST", f"{FEED[1:]}/{quote(recall_id, safe='')}/attestation", json=signed))
+    return dict(answer) if isinstance(answer, dict) else {}
+
+
+def _statement(said: dict[str, Any], models: Sequence[str], done: Sequence[str], key_id: str) -> wire.Statement:
     versions: dict[str, int] = {}
     for each in said["tables"]:
         versions[each["table"]] = max(each["version"], versions.get(each["table"], -1))

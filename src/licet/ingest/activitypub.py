@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from licet.ingest.activitypub_audience import audience, seen_by
-from licet.ingest.activitypub_ids import author_of, check_own, member_uri, uri_of
+from licet.ingest.activitypub_ids import author_of, check_own, member_uri, own_uri, uri_of
 from licet.ingest.html_text import html_text
 from licet.ingest.instants import rfc3339
 from licet.ingest.reasons import SetAside
@@ -176,8 +176,7 @@ def _posted(note: Json) -> None:
 
 def _written(activity: Json, note: Json, actor: MemberId, where: str, revision: str) -> list[Ingested]:
     """Give a post; an edit withdraws the old words first, also where the new ones are set aside."""
-    post_id = PostId(uri_of(note, "unknown_post"))
-    check_own(actor, post_id)
+    post_id = PostId(own_uri(actor, note, "unknown_post"))
     edits: list[Ingested] = []
     if revision:
         edit = Deletion(table=Table.POSTS, record_id=post_id, member_id=actor, superseded=True, revision=revision)
@@ -288,9 +287,7 @@ def _interaction(table: Table, activity: Json, actor: MemberId) -> Interaction:
     post_id, author = _target(activity.get("object"), actor)
     audience(activity)
     created_at = _instant(activity.get("published"))
-    name = "" if activity.get("id") is None else uri_of(activity, "unknown_post")
-    if name:
-        check_own(actor, name)
+    name = "" if activity.get("id") is None else own_uri(actor, activity, "unknown_post")
     return Interaction(
         table=table,
         actor_id=actor,

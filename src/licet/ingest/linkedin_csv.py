@@ -25,6 +25,7 @@ _ABSENT = frozenset(
         *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
     }
 )
+_DAMAGED: list[str] = []
 _LONGEST_ABSENT = max(map(len, _ABSENT))
 
 
@@ -46,13 +47,24 @@ def rows(
     encoding = _encoding(source.head(part, _HEAD))
     with io.TextIOWrapper(part.open(), encoding=encoding, errors="replace", newline="") as file:
         lines = _Lines(file)
+        # Strict, for else a quotation mark left open joins two rows, and the second's visibility becomes the first's.
+        reader = csv.reader(lines, escapechar=escape, strict=True)
         width, pick = 0, _picker([], columns)
-        for number, fields in _records(lines, escape):
+        while True:
+            number = lines.begin()
+            try:
+                fields = next(reader, None)
+            except csv.Error:
+                fields = _DAMAGED
+            if fields is None:
+                return
             if width and len(fields) == width:
                 others = lines.other_rows() if len(lines.record) > 1 else ()
                 yield number, None if others else pick(fields)
                 for other in others:
                     yield other, None
+            elif fields is not _DAMAGED and not fields:
+                continue
             elif not width and not set(columns).isdisjoint(names := _names(fields)):
                 width, pick = len(names), _picker(names, columns)
             else:
@@ -101,34 +113,17 @@ def _picker(names: list[str], columns: tuple[str, ...]) -> Callable[[list[str]],
     return lambda fields: tuple(fields[place] if place >= 0 else "" for place in places)
 
 
-def _records(lines: "_Lines", escape: str | None) -> Iterator[tuple[int, list[str]]]:
-    """Give each record with the number of its first line; without fields where it is no CSV."""
-    # Strict, for else a quotation mark left open joins two rows, and the second row's visibility becomes the first's.
-    reader = csv.reader(lines, escapechar=escape, strict=True)
-    while True:
-        number = lines.begin()
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield number, []
-            continue
-        if fields:
-            yield number, fields
-
-
 class _Lines:
     """The lines of a file, with those of the record at hand, so that they can be taken back and read anew."""
 
-    __slots__ = ("_again", "_first", "_read", "_readline", "_reread", "_size", "record")
+    __slots__ = ("_again", "_begun", "_first", "_read", "_readline", "_reread", "record")
 
     def __init__(self, file: TextIO) -> None:
         self.record: list[str] = []
         self._readline = file.readline
         self._again: deque[str] = deque()
         self._first = 1
-        self._size = self._read = self._reread = 0
+        self._begun = self._read = self._reread = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -138,18 +133,18 @@ class _Lines:
         if not line:
             raise StopIteration
         self.record.append(line)
-        self._size += len(line)
-        if self._size >= LONGEST_ROW:
+        self._read = read = self._read + len(line)
+        if read - self._begun >= LONGEST_ROW:
             self._drop_rest(line)
             raise csv.Error("longer than any row")
         return line
 
     def begin(self) -> int:
         """Begin a record; give the number of its first line."""
-        self._first += len(self.record)
-        self._read += self._size
-        self.record, self._size = [], 0
-        return self._first
+        self._first = first = self._first + len(self.record)
+        self._begun = self._read
+        self.record = []
+        return first
 
     def other_rows(self) -> list[int]:
         """Give the lines of the record that begin as rows do: it seems that a quotation mark was left open.
@@ -164,7 +159,7 @@ class _Lines:
         rest = self.record[1:]
         size = sum(map(len, rest))
         # A hostile file could have every line swallow all that follow; what is read anew is bounded by what is read.
-        if self._reread + size > _REREAD + 4 * (self._read + self._size - self._reread):
+        if self._reread + size > _REREAD + 4 * (self._read - self._reread):
             return range(self._first, self._first + len(self.record))
         self._reread += size
         self._again.extendleft(reversed(rest))

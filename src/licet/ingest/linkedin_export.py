@@ -169,7 +169,7 @@ def _time(date: str) -> datetime:
 
 def _post_id(link: str) -> PostId:
     """Give the id of the post that a link shows, under the name the link gives it; empty where it shows none."""
-    match = _POST_LINK.fullmatch(link.strip())
+    match = _POST_LINK.fullmatch(link.strip()) if link else None
     return PostId(f"{PLATFORM}:urn:li:{match[1]}:{match[2]}" if match else "")
 
 

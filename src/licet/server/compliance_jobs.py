@@ -41,7 +41,7 @@ NDJSON: Final = "application/x-ndjson; charset=utf-8"
 LEASE: Final = "compliance jobs"
 SETTLE_FOR: Final = timedelta(minutes=15)
 """How long after its upload a job waits for the recall of what was withdrawn before."""
-LOOK_S: Final = 0.05
+LOOK_S: Final = 0.2
 """Seconds between two looks at whether that is done."""
 RETRY_S: Final = 1.0
 IDLE_S: Final = 10.0
@@ -49,7 +49,7 @@ IDLE_S: Final = 10.0
 SWEEP_S: Final = 60.0
 """Seconds between two sweeps of what expired, where no job makes one sooner."""
 TRIES: Final = 3
-STOP_S: Final = 30.0
+STOP_S: Final = 10.0
 _KNOWN: Final = {"type", "name", "resumable"}
 _FIELDS: Final = "compliance_job.fields"
 
@@ -150,6 +150,7 @@ def _opened(request: Request, desk: Desk, job_id: str, transfer: Transfer) -> Jo
 
     Raises:
         Refused: it is not signed by us, is over, was given out before access was revoked, or is used from elsewhere.
+        WireError: 429, the recipient asks too much.
     """
     said = request.query_params
     expires = int(said[EXPIRES]) if said.get(EXPIRES, "").isdecimal() and len(said[EXPIRES]) < 12 else 0  # noqa: PLR2004
@@ -160,6 +161,7 @@ def _opened(request: Request, desk: Desk, job_id: str, transfer: Transfer) -> Jo
         job = store.job_of(conn, number)
         holder = store.holder_of(conn, job)
     admit(request, desk, holder)
+    desk.limits.requests.take(holder.recipient_id)
     if job.created <= holder.revoked:
         raise Refused("the address was given out before access was revoked", "create another job")
     if expires <= desk.now().timestamp():
@@ -283,9 +285,10 @@ class JobWorker:
             with reading(house.database) as conn:
                 waiting = store.pending(conn)
             left = [each for each in waiting if not self._finish(each)]
-            with reading(house.database) as conn:
-                store.sweep(conn, house, self._desk.now())
-        self._sweep = time.monotonic() + SWEEP_S
+            if len(left) < len(waiting) or time.monotonic() >= self._sweep:
+                with reading(house.database) as conn:
+                    store.sweep(conn, house, self._desk.now())
+                self._sweep = time.monotonic() + SWEEP_S
         return bool(left)
 
     def _finish(self, each: Pending) -> bool:

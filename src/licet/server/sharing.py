@@ -201,7 +201,7 @@ def _wanted(offer: Offer, question: Question, told: int | None) -> Iterator[Entr
     for file, entry in zip(offer.files, current(offer, version=told), strict=True):
         if question.limit is not None and rows >= question.limit:
             return
-        if question.hints.may_match(offer.ranges(file)):
+        if not question.hints.nodes or question.hints.may_match(offer.ranges(file)):
             yield entry
             rows += file.rows
 
