@@ -371,6 +371,9 @@ def test_a_suspended_recipient_can_still_take_out_what_left(scene: Scene) -> Non
     assert scene.bytes_of(gone) == []
     assert not holds(derived, gone)
     assert len(scene.rows(Table.POSTS)) == COUNT - 1
+    code, output = scene.run("--check")
+    assert code == 1
+    assert "FAIL acme-1.licensed.likes: the server refuses: license `acme-1` is suspended" in output
     _state(scene, "active")
     assert scene.run()[0] == 0
     assert scene.is_equal()

@@ -151,12 +151,13 @@ def test_a_reopened_recall_is_opened_once_and_only_for_a_week(
     owe(any_house, version(granted, 5, 7, now))
     with transaction(any_house.database) as conn:
         recalls.move(conn, "acme-1.7", State.CLOSED, recalls.NOTHING_DELIVERED, now)
-        assert recalls.reopen(conn, now) == []
+        assert recalls.late(conn, now) == []
     deliver(any_house, granted, now, 4)
     with transaction(any_house.database) as conn:
-        assert recalls.reopen(conn, now + recalls.LATE + timedelta(days=2)) == []
-        assert recalls.reopen(conn, now + timedelta(hours=3)) == ["acme-1.7.late"]
-        assert recalls.reopen(conn, now + timedelta(hours=3)) == []
+        assert recalls.late(conn, now + recalls.LATE + timedelta(days=2)) == []
+        assert recalls.late(conn, now + timedelta(hours=3)) == ["acme-1.7"]
+        assert recalls.reopen(conn, "acme-1.7", now + timedelta(hours=3)) == "acme-1.7.late"
+        assert recalls.late(conn, now + timedelta(hours=3)) == []
         again = recalls.recall_of(conn, "acme-1.7.late")
     assert (again.opened, again.due) == (now + timedelta(hours=3), now + timedelta(hours=27))
 

@@ -128,7 +128,7 @@ def _owed(each: Stated) -> list[str]:
     return [f"{told}; carried out here. With --key this would be attested:", f"  {said}"]
 
 
-def checked_value(found: Sequence[Checked], gone: Sequence[str]) -> dict[str, Any]:
+def checked_value(found: Sequence[Checked], gone: Sequence[str], problems: Sequence[Problem]) -> dict[str, Any]:
     """Give what a check found for scripts."""
     tables = [
         {
@@ -140,12 +140,15 @@ def checked_value(found: Sequence[Checked], gone: Sequence[str]) -> dict[str, An
         }
         for each in found
     ]
-    return {"tables": tables, "no_longer_shared": list(gone), "good": not gone and all(e.is_good for e in found)}
+    good = not gone and not problems and all(each.is_good for each in found)
+    told = [asdict(each) for each in problems]
+    return {"tables": tables, "no_longer_shared": list(gone), "problems": told, "good": good}
 
 
-def checked_lines(found: Sequence[Checked], gone: Sequence[str]) -> list[str]:
+def checked_lines(found: Sequence[Checked], gone: Sequence[str], problems: Sequence[Problem]) -> list[str]:
     """Give what a check found for people."""
     told = [line for each in found for line in _checked(each)]
+    told += [f"FAIL {each}" for each in problems]
     return told + [f"FAIL {path} is no longer shared: delete it" for path in gone]
 
 

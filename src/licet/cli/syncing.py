@@ -162,11 +162,17 @@ def _stated(told: Told, counter: Client, owed: Owed, lacking: list[str]) -> Stat
 
 
 def _check(told: Told) -> None:
+    """Check every table meant; one that cannot be checked is told, and is not good."""
     with _follower(told) as (follower, meant, shared):
-        found = [check(follower, name) for name in meant]
+        found, problems = [], []
+        for name in meant:
+            try:
+                found.append(check(follower, name))
+            except LicetError as error:
+                problems.append(Problem(name=str(name), said=error.message, remedy=error.remedy))
         gone = [str(path) for path in no_longer_shared(told.root, shared)]
-    emit(checked_value(found, gone), checked_lines(found, gone))
-    if gone or not all(each.is_good for each in found):
+    emit(checked_value(found, gone, problems), checked_lines(found, gone, problems))
+    if gone or problems or not all(each.is_good for each in found):
         click.get_current_context().exit(1)
 
 

@@ -50,8 +50,7 @@ def chase(house: House, now: datetime, base: str = "", horizon_s: int = HORIZON_
         LicetError: some license could not be suspended or reinstated; everything else was done.
     """
     with lease(house.database, "chase"):
-        with transaction(house.database) as conn:
-            reopened = len(recalls.reopen(conn, now))
+        reopened = _reopen(house, now)
         announced, unneeded = _decide(house, now, base, horizon_s)
         _follow_key_files(house, now)
         with reading(house.database) as conn:
@@ -74,6 +73,16 @@ def chase(house: House, now: datetime, base: str = "", horizon_s: int = HORIZON_
 def _batches(things: Sequence[Thing]) -> Iterator[Sequence[Thing]]:
     for start in range(0, len(things), TOGETHER):
         yield things[start : start + TOGETHER]
+
+
+def _reopen(house: House, now: datetime) -> int:
+    with reading(house.database) as conn:
+        found = recalls.late(conn, now)
+    for names in _batches(found):
+        with transaction(house.database) as conn:
+            for name in names:
+                recalls.reopen(conn, name, now)
+    return len(found)
 
 
 def _decide(house: House, now: datetime, base: str, horizon_s: int) -> tuple[int, int]:

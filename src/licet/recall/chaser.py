@@ -21,10 +21,8 @@ from licet.store.house import House
 
 _log = logging.getLogger("licet.recall")
 
-LOOK_S: Final = 1.0
-"""Seconds between two chases, and between two looks for notices that are due."""
-SHARE: Final = 10
-"""A chase that took long is followed by a pause so many times as long, so that it never fills a processor."""
+LOOK_S: Final = 0.5
+"""Seconds between two chases, and between two looks for notices that are due; as long as one takes, if that is more."""
 SLOWEST_S: Final = 60.0
 """The longest pause after a failure, in seconds."""
 
@@ -102,7 +100,7 @@ class Chaser:
             try:
                 work()
                 failures = 0
-                pause = max(LOOK_S, SHARE * (time.monotonic() - begun))
+                pause = max(LOOK_S, time.monotonic() - begun)
             except Exception as error:  # noqa: BLE001 # the thread outlives every failure
                 _log.error("%s failed: %s", what, error if isinstance(error, LicetError) else type(error).__name__)
                 failures += 1

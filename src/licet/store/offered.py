@@ -11,13 +11,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
 from licet.model.errors import NotFound
 from licet.model.licenses import License
 from licet.model.records import Table
 from licet.policy.notice import digest
 from licet.protocol.sharing import REMOVALS
+from licet.store import tables as t
 from licet.store.asof import license_as_of, notice_in_force
 from licet.store.credentials import holder_of_license
 from licet.store.database import reading
@@ -40,6 +41,8 @@ class Offered:
 
     license_id: str
     generation: str
+    since: int
+    """The number of the fact by which the license stands as it does: stopped and resumed, it is not as it was."""
     snapshots: Mapping[Table, Snapshot]
     """The current version of every table that may be handed out."""
     files: Mapping[str, int]
@@ -54,16 +57,20 @@ class Offered:
         """Give what of a license may be handed out at an instant; what is known already makes it quicker."""
         with reading(database) as conn:
             license_, generation, rules = _standing(conn, license_id, at)
+            since = _since(conn, license_id)
         snapshots = _current(shared, license_, rules) if license_ else {}
         feeds = frozenset(str(table) for table in license_.tables) if license_ else frozenset()
-        if known is not None and (known.generation, known.snapshots, known.feeds) == (generation, snapshots, feeds):
+        state = (generation, since, snapshots, feeds)
+        if known is not None and (known.generation, known.since, known.snapshots, known.feeds) == state:
             return known
         files = {
             f"{license_id}/{generation}/{table}/{file.name}": file.size
             for table, snapshot in snapshots.items()
             for file in snapshot.files
         }
-        return cls(license_id=license_id, generation=generation, snapshots=snapshots, files=files, feeds=feeds)
+        return cls(
+            license_id=license_id, generation=generation, since=since, snapshots=snapshots, files=files, feeds=feeds
+        )
 
     def key(self, table: str, file: str) -> str:
         """Give the key of a file of a table, or of the removals."""
@@ -74,7 +81,7 @@ class Offered:
         before, after = (
             {table: snapshot.version for table, snapshot in each.snapshots.items()} for each in (earlier, self)
         )
-        same = (self.generation, self.feeds, set(after)) == (earlier.generation, earlier.feeds, set(before))
+        same = (self.generation, self.since, set(after)) == (earlier.generation, earlier.since, set(before))
         return same and all(0 <= after[table] - version <= 1 for table, version in before.items())
 
     def path(self, shared: SharedTables, key: str) -> Path | None:
@@ -104,6 +111,12 @@ def _standing(conn: Connection, license_id: str, at: datetime) -> tuple[License 
         return None, generation, ""
     usable = state == ACTIVE and license_.starts <= at < license_.ends
     return license_ if usable else None, generation, digest(notice) if notice else ""
+
+
+def _since(conn: Connection, license_id: str) -> int:
+    c = t.license_fact.c
+    query = select(c.seq).where(c.license_id == license_id, c.until_seq == t.OPEN)
+    return int(conn.execute(query).scalar_one_or_none() or 0)
 
 
 def _current(shared: SharedTables, license_: License, rules: str) -> dict[Table, Snapshot]:

@@ -200,21 +200,26 @@ def held(conn: Connection, recall_id: str) -> Recall | None:
     return _with_departures(conn, [row])[0]
 
 
-def reopen(conn: Connection, at: datetime) -> list[str]:
-    """Open anew what was closed for want of a delivery that came after all; return the new recalls' names.
-
-    The recipient has as long as before, from now on.
-    """
+def late(conn: Connection, at: datetime) -> list[str]:
+    """Give recalls that were closed for want of a delivery that came after all, and that were not opened anew."""
     c, s = t.recall.c, t.recall_step.c
-    for_nothing = exists().where(s.recall_id == c.recall_id, s.state == State.CLOSED, s.detail == NOTHING_DELIVERED)
-    query = select(t.recall).where(c.state == State.CLOSED, c.due_us >= micros(at - LATE), for_nothing, _delivered())
-    fresh = []
-    for row in conn.execute(query).all():
-        name = f"{row.recall_id}.late"
-        if conn.execute(select(c.recall_id).where(c.recall_id == name)).first() is None:
-            _copy(conn, row, name, at)
-            fresh.append(name)
-    return fresh
+    for_nothing = select(s.n).where(s.recall_id == c.recall_id, s.state == State.CLOSED, s.detail == NOTHING_DELIVERED)
+    for_nothing = for_nothing.correlate(t.recall)
+    query = select(c.recall_id).where(c.state == State.CLOSED, c.due_us >= micros(at - LATE), for_nothing.exists())
+    names = conn.execute(query.where(_delivered()).order_by(c.recall_id)).scalars().all()
+    known = {each.recall_id for each in recalls_named(conn, [_again(name) for name in names])}
+    return [name for name in names if _again(name) not in known]
+
+
+def _again(recall_id: str) -> str:
+    return f"{recall_id}.late"
+
+
+def reopen(conn: Connection, recall_id: str, at: datetime) -> str:
+    """Open a recall anew under a name of its own, and give that; the recipient has as long as before, from now on."""
+    row = conn.execute(select(t.recall).where(t.recall.c.recall_id == recall_id)).one()
+    _copy(conn, row, _again(recall_id), at)
+    return _again(recall_id)
 
 
 def _copy(conn: Connection, row: Any, name: str, at: datetime) -> None:  # noqa: ANN401 # likewise
