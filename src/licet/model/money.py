@@ -200,11 +200,23 @@ class Usage:
     billed_tokens: int
 
 
+class LineKind(StrEnum):
+    """What a line of an invoice is about."""
+
+    FEE = "fee"
+    USAGE = "usage"
+    DISCOUNT = "discount"
+    MINIMUM = "minimum"
+    CREDIT = "credit"
+    CORRECTION = "correction"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceLine:
-    """One line of an invoice; `quantity` and `unit_micros` (per thousand) are 0 where the amount stands for itself."""
+    """One line of an invoice; `quantity` and `per_thousand_micros` are 0 where the amount stands for itself."""
 
     license_id: str
+    kind: LineKind
     text: str
     quantity: int
     unit: str

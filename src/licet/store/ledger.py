@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, func, select
 
 from licet.model.errors import NotFound
 from licet.model.money import (
@@ -13,6 +13,7 @@ from licet.model.money import (
     Invoice,
     InvoiceLine,
     LedgerTerms,
+    LineKind,
     Month,
     MonthRevenue,
     Payout,
@@ -54,27 +55,20 @@ def closed_months(conn: Connection) -> list[Month]:
 
 def usage_of(conn: Connection, license_id: str) -> list[Usage]:
     """Give what was counted of a license, by month and table, oldest first."""
-    u, f = lt.usage_line.c, lt.metered_file.c
-    same = (f.license_id == u.license_id) & (f.record_table == u.record_table) & (f.file == u.file)
-    sums = [func.coalesce(func.sum(column), 0) for column in (f.rows, f.tokens)]
-    billed = [func.coalesce(func.sum(case((u.billed, column), else_=0)), 0) for column in (f.rows, f.tokens)]
-    source = lt.usage_line.outerjoin(lt.metered_file, same)
-    query = select(u.month, u.record_table, func.count(), *sums, *billed).select_from(source)
-    query = query.where(u.license_id == license_id).group_by(u.month, u.record_table)
+    c = lt.usage_month.c
+    query = select(lt.usage_month).where(c.license_id == license_id).order_by(c.month, c.record_table)
     return [
         Usage(
             license_id=license_id,
-            month=Month.parse(month),
-            table=Table(table),
-            files=int(files),
-            rows=int(rows),
-            tokens=int(tokens),
-            billed_rows=int(billed_rows),
-            billed_tokens=int(billed_tokens),
+            month=Month.parse(row.month),
+            table=Table(row.record_table),
+            files=row.files,
+            rows=row.rows,
+            tokens=row.tokens,
+            billed_rows=row.billed_rows,
+            billed_tokens=row.billed_tokens,
         )
-        for month, table, files, rows, tokens, billed_rows, billed_tokens in conn.execute(
-            query.order_by(u.month, u.record_table)
-        )
+        for row in conn.execute(query)
     ]
 
 
@@ -111,7 +105,7 @@ def _invoice(row: Any) -> Invoice:  # noqa: ANN401 # SQLAlchemy rows have no sta
         due=row.due,
         currency=row.currency,
         seller=row.seller,
-        lines=tuple(InvoiceLine(**line) for line in json.loads(row.lines)),
+        lines=tuple(InvoiceLine(**line | {"kind": LineKind(line["kind"])}) for line in json.loads(row.lines)),
         net_micros=row.net_micros,
         tax_micros=row.tax_micros,
     )
@@ -195,13 +189,17 @@ def revenue_by_month(conn: Connection) -> list[MonthRevenue]:
     ]
 
 
-def journal(conn: Connection) -> list[Transaction]:
-    """Give every transaction, in the order of months and ids."""
+def journal(conn: Connection, month: Month | None = None) -> list[Transaction]:
+    """Give every transaction, or those of one month, in the order of months and ids."""
     p, x = lt.ledger_posting.c, lt.ledger_transaction.c
-    legs: dict[str, list[Posting]] = {}
-    for row in conn.execute(select(lt.ledger_posting).order_by(p.transaction_id, p.n)):
-        legs.setdefault(row.transaction_id, []).append(Posting(account=row.account, micros=row.micros))
     query = select(lt.ledger_transaction).order_by(x.month, x.transaction_id)
+    source = lt.ledger_posting.join(lt.ledger_transaction, p.transaction_id == x.transaction_id)
+    legs_query = select(lt.ledger_posting).select_from(source).order_by(p.transaction_id, p.n)
+    if month is not None:
+        query, legs_query = (each.where(x.month == str(month)) for each in (query, legs_query))
+    legs: dict[str, list[Posting]] = {}
+    for row in conn.execute(legs_query):
+        legs.setdefault(row.transaction_id, []).append(Posting(account=row.account, micros=row.micros))
     return [
         Transaction(
             transaction_id=row.transaction_id,

@@ -1,6 +1,6 @@
 """The SQL tables of the ledger: plans, counted deliveries, and the journal, to which closed months only ever add."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, String, Table, Text
 
 from licet.store.tables import metadata
 
@@ -36,10 +36,14 @@ metered_file = Table(
     Column("file", String(255), primary_key=True),
     Column("rows", BigInteger, nullable=False),
     Column("tokens", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False, unique=True),
     Column("lines", String(255), nullable=False),
     Column("at_us", BigInteger, nullable=False),
 )
-"""What a delivered file holds; `lines` names the Parquet file of its rows by member, empty if they were lost."""
+"""What a delivered file holds; `lines` names the Parquet file that has its rows by member under its random `number`.
+
+Where the file was lost before it was counted, `lines` is empty.
+"""
 
 usage_line = Table(
     "usage_line",
@@ -51,10 +55,23 @@ usage_line = Table(
     Column("month", String(7), nullable=False),
     Column("recipient_id", String(64), nullable=False),
     Column("first_us", BigInteger, nullable=False),
-    Column("billed", Boolean, nullable=False),
-    Index("usage_line_month", "month", "license_id"),
+    Index("usage_line_month", "license_id", "record_table", "month", "file"),
 )
 """Every file of a version that was ever counted, once: the key is what makes sure of that."""
+
+usage_month = Table(
+    "usage_month",
+    metadata,
+    Column("license_id", String(64), primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("record_table", String(16), primary_key=True),
+    Column("files", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("billed_rows", BigInteger, nullable=False),
+    Column("billed_tokens", BigInteger, nullable=False),
+)
+"""What the lines of a closed month came to."""
 
 ledger_month = Table(
     "ledger_month",
@@ -122,6 +139,7 @@ recall_credit = Table(
     "recall_credit",
     metadata,
     Column("recall_id", String(96), primary_key=True),
+    Column("record_table", String(16), primary_key=True),
     Column("license_id", String(64), nullable=False),
     Column("month", String(7), nullable=False),
     Column("rows", BigInteger, nullable=False),
