@@ -19,6 +19,7 @@ from licet.store import tables as t
 from licet.store.asof import instant
 from licet.store.database import transaction
 from licet.store.facts import micros
+from licet.store.meter import TOKENIZER
 
 LATE: Final = timedelta(days=7)
 """No delivery takes longer to be committed: its transaction is one statement."""
@@ -140,3 +141,46 @@ def _times(license_id: str, month: Month, *, once: bool) -> Subquery:
 def _same_file(license_id: str, g: Subquery) -> tuple[Any, ...]:
     f = lt.metered_file.c
     return f.license_id == license_id, f.record_table == g.c.record_table, f.file == g.c.file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One file of a version as it was counted in a closed month."""
+
+    recipient_id: str
+    license_id: str
+    table: Table
+    version: int
+    file: str
+    rows: int
+    tokens: int
+    tokenizer: str
+    at: datetime
+    month: Month
+
+
+def events_of(conn: Connection, month: Month | None = None) -> Iterator[Event]:
+    """Give all that was counted in a closed month, or in all of them, in the order of months and licenses."""
+    u, m, f = lt.usage_line.c, lt.ledger_month.c, lt.metered_file.c
+    same = and_(f.license_id == u.license_id, f.record_table == u.record_table, f.file == u.file)
+    source = lt.usage_line.join(lt.ledger_month, u.month == m.month).join(lt.metered_file, same)
+    query = (
+        select(*u, f.rows, f.tokens)
+        .select_from(source)
+        .order_by(u.month, u.license_id, u.record_table, u.version, u.file)
+    )
+    if month is not None:
+        query = query.where(u.month == str(month))
+    for row in conn.execute(query.execution_options(yield_per=10_000)):
+        yield Event(
+            recipient_id=row.recipient_id,
+            license_id=row.license_id,
+            table=Table(row.record_table),
+            version=row.version,
+            file=row.file,
+            rows=row.rows,
+            tokens=row.tokens,
+            tokenizer=TOKENIZER,
+            at=instant(row.first_us),
+            month=Month.parse(row.month),
+        )
