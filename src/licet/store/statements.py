@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet as pq
 
 from licet.model.errors import IntegrityError
@@ -58,7 +59,7 @@ def write_statement(shared: SharedTables, license_id: str, month: Month, rows: p
             table = pa.Table.from_batches([batch])
             writer.write_table(table, row_group_size=GROUP_ROWS)
             members += table.num_rows
-            micros += sum(table["micros"].to_pylist())
+            micros += pc.sum(table["micros"]).as_py() or 0
     sync(path)
     return Statement(file=path.name, sha256=_digest(path), members=members, micros=micros)
 
