@@ -4,13 +4,14 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_world import AFTER, MARCH, PER_THOUSAND, Books, march
+from ledger_world import AFTER, MARCH, PER_THOUSAND, TERMS, Books, march
 from sqlalchemy import func, select
 
 from licet.ledger.close import close
@@ -20,6 +21,7 @@ from licet.model.licenses import LicenseId, SharedVersion
 from licet.model.money import LineKind, Month
 from licet.model.recalls import State
 from licet.model.records import Table
+from licet.protocol.pseudonyms import member_secrets
 from licet.store import books, ledger_tables, recalls
 from licet.store.database import reading, transaction
 from licet.store.facts import change_license
@@ -27,6 +29,7 @@ from licet.store.house import open_house
 from licet.store.ledger import balance_of, earnings_of, invoices_of, journal, revenue_by_month, usage_of
 from licet.store.meter import measure
 from licet.store.statements import is_whole
+from licet.store.values import save_values
 
 FLAT = 'name = "f"\ncurrency = "USD"\nfee = "310"\nrecall_credit = "none"\n'
 ONCE = PER_THOUSAND.replace("[[charge]]", 'counts = "file"\n[[charge]]')
@@ -275,6 +278,32 @@ def test_a_delivery_without_a_price_stops_the_close_unless_it_is_meant(world: Bo
     assert closed.invoices == ()
     with reading(world.house.database) as conn:
         assert [each.rows for each in usage_of(conn, "l1")] == [1000]
+
+
+def test_members_may_share_by_what_their_data_is_worth(world: Books) -> None:
+    world.terms(replace(TERMS, basis="value"))
+    world.license()
+    name = world.file({"ann": 1000, "bob": 3000, "eve": 4000})
+    world.deliver(name, march(3))
+    worth = {"ann": 0.3, "bob": 0.1, "eve": -0.2}
+    key = b"l1".ljust(32, b".")
+    save_values(world.house, "l1", {member_secrets(key, who)[0]: each for who, each in worth.items()}, march(4))
+    world.close()
+    with reading(world.house.database) as conn:
+        found = {who: earnings_of(conn, world.house.shared, who) for who in worth}
+    assert [each.micros for who in worth for each in found[who]] == [15_000_000, 5_000_000]
+    assert found["eve"] == []
+    require_sound_books(world)
+
+
+def test_without_a_valuation_they_share_by_rows(world: Books) -> None:
+    world.terms(replace(TERMS, basis="value"))
+    world.license()
+    world.deliver(world.file({"ann": 1000, "bob": 3000}), march(3))
+    save_values(world.house, "l1", {"nobody": 1.0}, march(4))
+    world.close()
+    with reading(world.house.database) as conn:
+        assert [each.micros for each in earnings_of(conn, world.house.shared, "bob")] == [7_500_000]
 
 
 def test_no_month_is_closed_before_it_is_over_or_without_terms_or_in_another_currency(world: Books) -> None:

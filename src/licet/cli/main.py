@@ -20,10 +20,11 @@ from licet.cli.recalling import recall
 from licet.cli.serving import serve
 from licet.cli.syncing import sync
 from licet.cli.terminal import LicetGroup
+from licet.cli.valuing import value
 
 SECTIONS = {
     "Try it": ("demo",),
-    "Operator": ("notice", "ingest", "recipient", "license", "build", "serve", "recall", "ledger", "audit"),
+    "Operator": ("notice", "ingest", "recipient", "license", "build", "serve", "recall", "ledger", "value", "audit"),
     "Members and reasons": ("member", "why"),
     "Recipient": ("sync",),
 }
@@ -71,6 +72,7 @@ for _command in (
     serve,
     recall,
     ledger_group,
+    value,
     audit,
     member,
     why,

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
+import duckdb
 import pyarrow as pa
 from sqlalchemy import Connection
 
@@ -29,6 +31,7 @@ from licet.store.house import House
 from licet.store.ledger import closed_months, invoices_of, usage_of
 from licet.store.meter import give_up, measure
 from licet.store.statements import STATEMENT, Statement, ledger_folder, write_statement
+from licet.store.values import newest_values
 
 LEASE: Final = "ledger"
 """Whoever writes to the journal holds it."""
@@ -306,10 +309,11 @@ def _book(house: House, month: Month, terms: LedgerTerms, priced: _Priced, into:
     with reading(house.database) as conn:
         files = deliveries.billed_files(conn, license_id, month, once=once) if priced.usage else []
         before = -books.account_balance(conn, waiting(license_id))
+        values = newest_values(conn, house.shared, license_id, month) if terms.basis == "value" else None
     found = pool(priced.net, terms.member_ppm, before, any_rows=bool(files))
     if found.distributed:
         progress(f"{month}: share {license_id}")
-        statement = write_earnings(house, license_id, month, files, found)
+        statement = write_earnings(house, license_id, month, files, found, values)
         into.statements[license_id] = (recipient_id, statement)
     into.members += found.new
     tax = tax_of(priced.lines, terms.currency)
@@ -319,9 +323,18 @@ def _book(house: House, month: Month, terms: LedgerTerms, priced: _Priced, into:
 
 
 def write_earnings(
-    house: House, license_id: str, month: Month, files: Sequence[tuple[int, str, int]], found: Pool
+    house: House,
+    license_id: str,
+    month: Month,
+    files: Sequence[tuple[int, str, int]],
+    found: Pool,
+    values: Path | None = None,
 ) -> Statement:
-    """Share an amount among the members whose rows were delivered, by rows, and seal the statement."""
+    """Share an amount among the members whose rows were delivered, and seal the statement.
+
+    They share by rows; with `values` by what their data was found to be worth, whoever has a positive value, unless
+    nobody has.
+    """
     times = pa.table(
         {
             "number": pa.array([number for number, _, _ in files], pa.int64()),
@@ -336,8 +349,18 @@ def write_earnings(
             CREATE TEMP TABLE weights AS
             SELECT l.pseudonym, SUM(l.rows * t.times) AS rows, SUM(l.rows * t.times) AS weight
             FROM {lines} AS l JOIN times AS t ON t.number = l.number GROUP BY l.pseudonym""")
-        ((everything,),) = session.execute("SELECT SUM(weight) FROM weights").fetchall()
-        query = SPLIT.format(total=found.distributed, everything=everything, weights="weights")
+        weights = "weights" if values is None else _by_value(session, values)
+        ((everything,),) = session.execute(f"SELECT SUM(weight) FROM {weights}").fetchall()
+        query = SPLIT.format(total=found.distributed, everything=everything, weights=weights)
         rows = session.sql(query).to_arrow_reader(BATCH)
         named = pa.RecordBatchReader.from_batches(STATEMENT, (batch.cast(STATEMENT) for batch in rows))
         return write_statement(house.shared, license_id, month, named)
+
+
+def _by_value(session: duckdb.DuckDBPyConnection, values: Path) -> str:
+    session.execute(f"""
+        CREATE TEMP TABLE valued AS
+        SELECT w.pseudonym, w.rows, v.weight FROM weights AS w
+        JOIN {parquet([str(values)])} AS v ON v.pseudonym = w.pseudonym WHERE v.weight > 0""")
+    ((any_valued,),) = session.execute("SELECT COUNT(*) > 0 FROM valued").fetchall()
+    return "valued" if any_valued else "weights"

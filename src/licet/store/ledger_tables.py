@@ -168,3 +168,14 @@ payout = Table(
     Column("currency", String(3), nullable=False),
     Index("payout_member", "member_id"),
 )
+
+member_values = Table(
+    "member_values",
+    metadata,
+    Column("n", _NUMBER, primary_key=True),
+    Column("license_id", String(64), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("file", String(255), nullable=False),
+    Index("member_values_license", "license_id", "at_us"),
+)
+"""Which Parquet file has what members' data were found to be worth, as a basis for sharing."""
