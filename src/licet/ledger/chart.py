@@ -10,7 +10,7 @@ from licet.ledger.valuation import Curve, Point
 _WIDTH: Final = 640
 _HEIGHT: Final = 360
 _LEFT: Final = 64
-_RIGHT: Final = 24
+_RIGHT: Final = 32
 _TOP: Final = 48
 _BOTTOM: Final = 56
 _STYLE: Final = (
@@ -59,6 +59,7 @@ def _drawn(curve: Curve, unit: str) -> Iterator[str]:
         yield f'<text x="{x(point.size)}" y="{_HEIGHT - _BOTTOM + 22}" text-anchor="middle">{point.size:,}</text>'
     yield f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 10}" text-anchor="middle">{escape(unit)}</text>'
     yield f'<path class="c" d="M{_LEFT} {y(curve.chance)}H{_WIDTH - _RIGHT}"/>'
+    yield f'<text x="{_WIDTH - _RIGHT}" y="{y(curve.chance) - 6}" text-anchor="end">always the commonest label</text>'
     upper = [f"{x(p.size)} {y(p.accuracy + p.band)}" for p in points]
     lower = [f"{x(p.size)} {y(p.accuracy - p.band)}" for p in reversed(points)]
     yield f'<path class="b" d="M{"L".join([*upper, *lower])}Z"/>'
