@@ -22,9 +22,9 @@ from licet.model.money import LineKind, Month
 from licet.model.recalls import State
 from licet.model.records import Table
 from licet.protocol.pseudonyms import member_secrets
-from licet.store import books, ledger_tables, recalls
+from licet.store import books, ledger_tables, recalls, tables
 from licet.store.database import reading, transaction
-from licet.store.facts import change_license
+from licet.store.facts import change_license, micros
 from licet.store.house import open_house
 from licet.store.ledger import balance_of, earnings_of, invoices_of, journal, revenue_by_month, usage_of
 from licet.store.meter import measure
@@ -101,6 +101,24 @@ def test_closing_again_changes_nothing_and_a_late_delivery_is_charged_in_the_ope
     with reading(any_world.house.database) as conn:
         assert [(str(each.month), each.rows) for each in usage_of(conn, "l1")] == [("2025-03", 1000), ("2025-04", 2000)]
     require_sound_books(any_world)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_delivery_whose_transaction_outlasts_the_close_is_charged_in_the_next_month(any_world: Books) -> None:
+    world = any_world
+    world.license()
+    names = [world.file({"ann": 1000}) for _ in range(3)]
+    world.deliver(names[0], march(20))
+    late = {"recipient_id": "acme", "license_id": "l1", "record_table": "posts", "version": 0, "bytes": 1}
+    with world.house.database.connect() as slow:
+        slow.execute(tables.delivery.insert().values(**late, file=names[1], at_us=micros(march(30))))
+        world.deliver(names[2], march(31))
+        world.close()
+        slow.commit()
+    world.close(MAY)
+    with reading(world.house.database) as conn:
+        assert [each.rows for each in usage_of(conn, "l1")] == [2000, 1000]
+    require_sound_books(world)
 
 
 FILES = 4

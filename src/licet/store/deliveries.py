@@ -50,8 +50,10 @@ def span_of(conn: Connection, month: Month, now: datetime) -> Span:
     after = int(conn.execute(select(func.coalesce(func.max(lt.ledger_month.c.swept_id), 0))).scalar_one())
     last = int(conn.execute(select(func.coalesce(func.max(c.id), 0))).scalar_one())
     settled = micros(min(month.end, now - LATE))
-    open_ = conn.execute(select(func.min(c.id)).where(c.id > after, c.at_us >= settled)).scalar_one_or_none()
-    return Span(after=after, last=last, swept=last if open_ is None else max(after, int(open_) - 1))
+    young = select(func.min(c.id)).where(c.id > after, c.at_us >= settled).scalar_subquery()
+    # Not the number before the first young one: what is not yet committed has a number too, and nobody sees it.
+    old = select(func.max(c.id)).where(c.id > after, c.id < func.coalesce(young, last + 1))
+    return Span(after=after, last=last, swept=int(conn.execute(old).scalar_one_or_none() or after))
 
 
 def count(database: Engine, month: Month, span: Span) -> Iterator[int]:
