@@ -291,7 +291,7 @@ def _invoices(
             recipient_name=parties.recipient_name(conn, recipient_id) or recipient_id,
             month=month,
             issued=now,
-            due=month.last_day + timedelta(days=terms.payment_days),
+            due=now.date() + timedelta(days=terms.payment_days),
             currency=terms.currency,
             seller=terms.seller,
             lines=tuple(line for one in theirs for line in one.lines),
