@@ -7,15 +7,30 @@ import anyio.to_thread
 from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from licet.server import compliance_jobs, compliance_streams, errors, files, oauth, recalls, settings, sharing, sign_in
+from licet.server import (
+    compliance_jobs,
+    compliance_streams,
+    errors,
+    files,
+    oauth,
+    openid,
+    recalls,
+    settings,
+    sharing,
+    sign_in,
+)
 from licet.server.access import file_gate
 from licet.server.audit import Audited, Trail
 from licet.server.barrier import Barrier
 from licet.server.desk import Desk, ServerOptions
 from licet.server.limits import Buckets, Limits
 from licet.server.outlet import addresses_of
+from licet.server.pages import assets, doors, member, operator, takeout
 from licet.store.house import House
 
+DOWNLOAD_RATE = 1 / 60
+DOWNLOAD_BURST = 3
+"""Downloads of everything of theirs that a member may begin a second, and at once."""
 THREADS = 200
 """Requests that may look at the database or a disk at the same moment."""
 
@@ -41,9 +56,12 @@ def create_app(house: House, options: ServerOptions) -> FastAPI:
     addresses = addresses_of(house, options.secret, options.horizon_s, options.wait_s, options.clock)
     app.state.desk = Desk(house=house, options=options, barrier=barrier, addresses=addresses, limits=_limits(options))
     app.state.trail = Trail(house.database, options.audit_queue)
+    app.state.openid = openid.OpenId(options.provider) if options.provider else None
     errors.install(app)
     for room in (sharing, oauth, recalls, compliance_jobs, compliance_streams, sign_in, settings):
         app.include_router(room.router)
+    for pages in (assets, doors, member, operator, takeout):
+        app.include_router(pages.router)
     app.include_router(files.router, dependencies=[Depends(file_gate)])
     app.add_middleware(Audited, trail=app.state.trail, clock=options.clock, prefix=sharing.PREFIX)
     return app
@@ -53,5 +71,7 @@ def _limits(options: ServerOptions) -> Limits:
     return Limits(
         requests=Buckets(options.rate, options.burst),
         files=Buckets(options.file_rate, options.file_burst),
+        pages=Buckets(options.page_rate, options.page_burst),
+        downloads=Buckets(DOWNLOAD_RATE, DOWNLOAD_BURST),
         failures=Buckets(options.failure_rate, options.failure_burst),
     )
