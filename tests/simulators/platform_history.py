@@ -16,7 +16,7 @@ from licet.dataset.build import build
 from licet.ingest.mapping import parse_mapping
 from licet.ingest.tabular import read_table
 from licet.ingest.write import ingest
-from licet.model.licenses import COLUMNS, Delivery, License, LicenseId, RecipientId
+from licet.model.licenses import COLUMNS, Delivery, License, LicenseId, Party, RecipientId
 from licet.model.members import Choice, MemberId, SettingChange
 from licet.model.records import Table
 from licet.policy.notice import digest, parse_notice
@@ -29,6 +29,7 @@ from licet.store import asof, attestations, facts, parties, recall_notices
 from licet.store import tables as t
 from licet.store.database import reading, transaction
 from licet.store.house import House
+from licet.store.lifecycle import Actor, offer
 from licet.store.recalls import recalls_of
 
 PURPOSE = "third_party_training"
@@ -76,10 +77,12 @@ class Platform:
             ends=self.now + timedelta(days=730),
             recall_within_hours=72,
         )
+        operator = Actor(party=Party.OPERATOR, name="developer")
         with transaction(self.house.database) as conn:
-            facts.grant_license(conn, license_, license_id.encode().ljust(32, b"k"), self.now)
-            if state != "active":
-                facts.change_license(conn, license_, state, self.now)
+            if state == "offered":
+                offer(conn, license_, operator, self.now)
+            else:
+                facts.grant_license(conn, license_, license_id.encode().ljust(32, b"k"), self.now)
 
     def fetch(self, license_id: str, recipient_id: str) -> None:
         """Have every file of a license's current versions fetched."""
@@ -162,7 +165,7 @@ def _ingest(house: House, folder: Path, members: int, posts: int) -> tuple[str, 
 def live(house: House, folder: Path, members: int = 240, posts: int = 900) -> Platform:
     """Let a platform live for a year, with so many members and posts."""
     platform = Platform(house=house)
-    chance = random.Random(5)
+    chance = random.Random(5)  # noqa: S311 # a reproducible year, no secret
     notice = parse_notice(NOTICE, "x.toml")
     with transaction(house.database) as conn:
         facts.publish_notice(conn, notice.version, digest(notice), notice.effective, NOTICE, platform.now)
@@ -183,25 +186,35 @@ def live(house: House, folder: Path, members: int = 240, posts: int = 900) -> Pl
     return platform
 
 
+_WITH_ACME = {40, 90, 150, 220, 290}
+_RECALLED = {60, 90, 120, 150, 180, 200, 210, 220, 240, 270, 290, 300}
+
+
 def _events(platform: Platform, day: int) -> None:
-    if day == 40:
-        platform.grant("acme_2024", "acme", tuple(Table))
-    if day == 150:
-        platform.grant("nordlys_posts", "nordlys", (Table.POSTS,))
+    _licensed(platform, day)
     if day == 90:
         platform.say([(GRACE, Choice.DENY, "")])
     if day == 200:
         platform.say([(ADA, Choice.DENY, "nordlys"), (GRACE, Choice.ALLOW, "acme")])
-    if day in {40, 90, 150, 220, 290}:
+    if day in _WITH_ACME:
         platform.build("acme_2024")
     if day in {150, 260}:
         platform.build("nordlys_posts")
-    if 40 < day <= 320 and day % 30 == 0 or day in {90, 200, 220, 290}:
+    if day in _RECALLED:
         platform.recall()
         platform.now += timedelta(hours=9)
         platform.attest("acme_2024")
-    if day in {40, 90, 150, 220, 290}:
+    if day in _WITH_ACME:
         platform.fetch("acme_2024", "acme")
     if day == 340:
         platform.now = NOW - timedelta(hours=30)
         platform.recall()
+
+
+def _licensed(platform: Platform, day: int) -> None:
+    if day == 40:
+        platform.grant("acme_2024", "acme", tuple(Table))
+    if day == 150:
+        platform.grant("nordlys_posts", "nordlys", (Table.POSTS,))
+    if day == 320:
+        platform.grant("vela_2025", "vela", (Table.POSTS, Table.LIKES), "offered")

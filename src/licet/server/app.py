@@ -25,7 +25,8 @@ from licet.server.barrier import Barrier
 from licet.server.desk import Desk, ServerOptions
 from licet.server.limits import Buckets, Limits
 from licet.server.outlet import addresses_of
-from licet.server.pages import assets, doors, member, operator, takeout
+from licet.server.pages import assets, doors, licensing, member, notices, operator, recipient, takeout
+from licet.server.pages.drafts import Drafts
 from licet.store.house import House
 
 DOWNLOAD_RATE = 1 / 60
@@ -42,6 +43,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await run_in_threadpool(app.state.drafts.stop)
         await run_in_threadpool(app.state.trail.stop)
 
 
@@ -56,11 +58,12 @@ def create_app(house: House, options: ServerOptions) -> FastAPI:
     addresses = addresses_of(house, options.secret, options.horizon_s, options.wait_s, options.clock)
     app.state.desk = Desk(house=house, options=options, barrier=barrier, addresses=addresses, limits=_limits(options))
     app.state.trail = Trail(house.database, options.audit_queue)
+    app.state.drafts = Drafts(house)
     app.state.openid = openid.OpenId(options.provider) if options.provider else None
     errors.install(app)
     for room in (sharing, oauth, recalls, compliance_jobs, compliance_streams, sign_in, settings):
         app.include_router(room.router)
-    for pages in (assets, doors, member, operator, takeout):
+    for pages in (assets, doors, member, takeout, recipient, operator, notices, licensing):
         app.include_router(pages.router)
     app.include_router(files.router, dependencies=[Depends(file_gate)])
     app.add_middleware(Audited, trail=app.state.trail, clock=options.clock, prefix=sharing.PREFIX)

@@ -1,12 +1,10 @@
 """A platform with a year behind it, served over real HTTP, and people who are signed in at it."""
 
-import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
-import httpx
 import platform_history
 import pytest
+from page_tour import Visitor
 from platform_history import Platform
 
 from licet.store.house import open_house
@@ -26,23 +24,6 @@ def site(platform: Platform, serving: Callable[..., object]) -> Iterator[str]:
     """The address of the served platform."""
     with serving(platform) as url:  # type: ignore[attr-defined]
         yield url
-
-
-class Visitor(httpx.Client):
-    """A browser without scripts: keeps cookies, follows redirects, sends the forms of the page it is at."""
-
-    def __init__(self, site: str, **options: object) -> None:
-        super().__init__(base_url=site, follow_redirects=True, timeout=30, **options)  # type: ignore[arg-type]
-
-    def token(self, path: str) -> str:
-        """Give the form token of a page."""
-        found = re.search(r'name="form_token" value="([0-9a-f]{64})"', self.get(path).text)
-        assert found, f"no form on {path}"
-        return found[1]
-
-    def submit(self, page: str, action: str, **fields: object) -> httpx.Response:
-        """Send a form of a page."""
-        return self.post(action, data={"form_token": self.token(page), **fields})
 
 
 @pytest.fixture
