@@ -17,6 +17,7 @@ from licet.store.database import lease, reading, transaction
 from licet.store.engine import SqlEngine
 from licet.store.facts import last_seq, newest_withdrawal
 from licet.store.house import House
+from licet.store.meter import measure_delivered, measure_leaving
 from licet.store.shared import Snapshot, reconcile, version_of
 
 
@@ -96,6 +97,7 @@ def catch_up_license(
             _write_down(conn, license_, fresh)
             parties.set_checked_seq(conn, license_id, upto)
         for table in fresh:
+            measure_leaving(house, license_id, table, now)
             house.shared.sweep(license_id, table, grace_s, now)
         return rows
 
@@ -114,12 +116,22 @@ def prepare(house: House, license_id: str) -> None:
         warm(_shelf(house, license_, table, snapshot, None))
 
 
+def measure(house: House, license_id: str, now: datetime) -> int:
+    """Measure what of a license's shared files was delivered, so that no recall need do it; return how many files."""
+    with reading(house.database) as conn:
+        license_, _ = asof.license_as_of(conn, license_id, last_seq(conn))
+    listed = ((table, [file.name for file in found.files]) for table, found in _snapshots(house, license_).items())
+    return sum(measure_delivered(house, license_id, table, names, now) for table, names in listed)
+
+
 def tidy(house: House, license_id: str, now: datetime, grace_s: float = 0.0) -> int:
     """Write down versions committed before a crash and delete files that no version lists; return how many files."""
     with lease(house.database, f"license {license_id}"):
         with transaction(house.database) as conn:
             license_, _ = asof.license_as_of(conn, license_id, last_seq(conn))
             reconcile(conn, house.shared, license_)
+        for table in license_.tables:
+            measure_leaving(house, license_id, table, now)
         return sum(house.shared.sweep(license_id, table, grace_s, now) for table in license_.tables)
 
 
