@@ -16,8 +16,10 @@ from licet.dataset.build import build
 from licet.ingest.mapping import parse_mapping
 from licet.ingest.tabular import read_table
 from licet.ingest.write import ingest
+from licet.ledger.close import close
 from licet.model.licenses import COLUMNS, Delivery, License, LicenseId, Party, RecipientId
 from licet.model.members import Choice, MemberId, SettingChange
+from licet.model.money import LedgerTerms
 from licet.model.records import Table
 from licet.policy.notice import digest, parse_notice
 from licet.protocol.attestation import Done, Statement, key_id_of, public_bytes, read_attestation, sign
@@ -25,7 +27,7 @@ from licet.protocol.attestation import canonical as canonical_bytes
 from licet.recall.attest import judge_all
 from licet.recall.catch_up import catch_up
 from licet.recall.chase import chase
-from licet.store import asof, attestations, facts, parties, recall_notices
+from licet.store import asof, attestations, books, facts, parties, recall_notices
 from licet.store import tables as t
 from licet.store.database import reading, transaction
 from licet.store.house import House
@@ -183,7 +185,28 @@ def live(house: House, folder: Path, members: int = 240, posts: int = 900) -> Pl
         platform.say([(others.pop(), Choice.DENY, "") for _ in range(min(count, len(others)))])
         _events(platform, day)
     platform.now = NOW
+    _close(platform)
     return platform
+
+
+PLAN = """
+name = "posts and more"
+currency = "USD"
+fee = "250"
+[[charge]]
+tables = ["posts", "likes", "bookmarks", "reposts"]
+per_thousand = "40"
+"""
+
+
+def _close(platform: Platform) -> None:
+    """Price Acme's license, close every month that is over, and pay out."""
+    terms = LedgerTerms(currency="USD", member_ppm=500_000, payment_days=30, seller="The Platform", basis="rows")
+    with transaction(platform.house.database) as conn:
+        books.set_terms(conn, terms, PUBLISHED)
+        books.set_plan(conn, "acme_2024", PLAN, PUBLISHED)
+        books.set_plan(conn, "nordlys_posts", PLAN, PUBLISHED)
+    close(platform.house, platform.now)
 
 
 _WITH_ACME = {40, 90, 150, 220, 290}

@@ -10,9 +10,11 @@ from typing import Final
 from sqlalchemy import Connection, and_, case, func, select
 
 from licet.model.members import EVERY_RECIPIENT, Choice
+from licet.model.money import LineKind
 from licet.store import tables as t
 from licet.store.asof import instant
 from licet.store.facts import micros
+from licet.store.ledger import invoices_of, usage_of
 
 DAY_US: Final = 86_400_000_000
 
@@ -137,3 +139,15 @@ def thinned(points: list[Point], most: int = 60) -> list[Point]:
         return points
     step = (len(points) - 1) / (most - 1)
     return [points[round(n * step)] for n in range(most)]
+
+
+def charged_per_row(conn: Connection, license_id: str) -> tuple[int, int, str] | None:
+    """Give what a license's closed months were charged (micro-units), for how many billed rows, and the currency.
+
+    Credits and corrections are left out; None where no month that charged for rows is closed.
+    """
+    rows = sum(each.billed_rows for each in usage_of(conn, license_id))
+    invoices = invoices_of(conn)
+    lines = [line for invoice in invoices for line in invoice.lines if line.license_id == license_id]
+    charged = sum(line.micros for line in lines if line.kind not in {LineKind.CREDIT, LineKind.CORRECTION})
+    return (charged, rows, invoices[0].currency) if rows and invoices else None

@@ -139,8 +139,7 @@ def _holder(desk: Desk, form: Form) -> Holder | None:
         token, client, secret = _profile(form.files["profile"])
     with reading(desk.house.database) as conn:
         if client.isascii() and client.isprintable() and secret:
-            found = holder_of_client(conn, client, secret, desk.now())
-            return None if found is None else found[0]
+            return holder_of_client(conn, client, secret, desk.now())
         return holder_of_token(conn, token, desk.now())
 
 

@@ -108,7 +108,7 @@ def said_as(role: Role) -> Callable[[Request], Awaitable[Said]]:
 
     async def read(request: Request) -> Said:
         # The session first: a stranger's form is not even read.
-        desk = desk_of(request)
+        desk = await desk_of(request)
         session = await run_in_threadpool(ask, request, desk)
         form = await read_form(request, desk)
         if not hmac.compare_digest(session.form_token.encode(), form.get(TOKEN).encode()):

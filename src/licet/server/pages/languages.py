@@ -4,7 +4,8 @@ import functools
 import gettext
 import io
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from importlib import resources
 from typing import Final
 
@@ -12,8 +13,10 @@ from babel import Locale
 from babel.dates import format_date
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_currency, format_decimal, format_percent
 from fastapi import Request
+
+from licet.model.money import UNIT, Month, minor_unit, places
 
 LANGUAGES: Final = {"en": "English", "fr": "Français"}
 COOKIE: Final = "licet_language"
@@ -47,9 +50,10 @@ class Speech:
         """Translate a message."""
         return catalogue(self.language).gettext(message)
 
-    def day(self, at: datetime) -> str:
-        """Write a day."""
-        return format_date(at.astimezone(UTC), "long", locale=self._locale)
+    def day(self, at: date) -> str:
+        """Write a day, or an instant's day."""
+        day = at.astimezone(UTC).date() if isinstance(at, datetime) else at
+        return format_date(day, "long", locale=self._locale)
 
     def moment(self, at: datetime) -> str:
         """Write an instant to the minute."""
@@ -62,6 +66,16 @@ class Speech:
     def share(self, part: float, whole: float) -> str:
         """Write a part of a whole in percent; a dash where there is no whole."""
         return format_percent(part / whole, "0.0%", locale=self._locale) if whole else "-"
+
+    def money(self, micros: int, currency: str) -> str:
+        """Write micro-units of a currency; fractions of its minor unit are shown where there are any."""
+        digits = places(currency) if micros % minor_unit(currency) == 0 else 6
+        pattern = f"#,##0.{'0' * digits} ¤¤" if digits else "#,##0 ¤¤"
+        return format_currency(Decimal(micros) / UNIT, currency, pattern, locale=self._locale, currency_digits=False)
+
+    def month(self, month: Month) -> str:
+        """Write a month of the ledger."""
+        return format_date(month.start, "LLLL y", locale=self._locale)
 
     def size(self, count: int) -> str:
         """Write a number of bytes."""

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import TimeoutError as StillCounting
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
 from licet.model.errors import InputError
+from licet.model.money import minor_unit
 from licet.policy.notice import digest, parse_notice
 from licet.policy.reasons import sentence
 from licet.server.desk import AtDesk
@@ -17,6 +19,7 @@ from licet.server.pages.forms import AtOperator, OperatorSaid
 from licet.server.pages.rendering import PageRoute, page, to
 from licet.store import asof, facts
 from licet.store.database import reading, transaction
+from licet.store.overview import charged_per_row
 from licet.store.what_if import LicenseShift, Shift
 
 router = APIRouter(prefix="/operator/notices", route_class=PageRoute, include_in_schema=False)
@@ -94,8 +97,27 @@ def _moved(shifts: Iterable[Shift]) -> list[tuple[str, str, int]]:
     return [(*pair, count) for pair, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def summed(shift: LicenseShift) -> dict[str, Any]:
-    """Give what a draft would change for one license: in all, by region, and by reason."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worth:
+    """What a delivery of all rows would be charged before and after, at the average of the closed months."""
+
+    before: int
+    after: int
+    currency: str
+
+
+def worth_of(charged: tuple[int, int, str] | None, rows: Sum) -> Worth | None:
+    """Give what rows are worth, given what was charged for how many so far; None where nothing was."""
+    if charged is None:
+        return None
+    micros, billed, currency = charged
+    minor = minor_unit(currency)
+    before, after = (round(Fraction(micros * count, billed) / minor) * minor for count in (rows.before, rows.after))
+    return Worth(before=before, after=after, currency=currency)
+
+
+def summed(shift: LicenseShift, charged: tuple[int, int, str] | None) -> dict[str, Any]:
+    """Give what a draft would change for one license: in all, by region, by reason, and in money."""
     rows = [one for each in shift.rows.values() for one in each]
     names = sorted({one.region for one in (*shift.members, *rows)})
     members, own = dict(_by(shift.members, names)), dict(_by(rows, names))
@@ -103,6 +125,7 @@ def summed(shift: LicenseShift) -> dict[str, Any]:
         "license": shift.license,
         "members": Sum.of(shift.members),
         "rows": Sum.of(rows),
+        "worth": worth_of(charged, Sum.of(rows)),
         "regions": [(name, members[name], own[name]) for name in names],
         "member_reasons": _moved(shift.members),
         "row_reasons": _moved(rows),
@@ -110,7 +133,7 @@ def summed(shift: LicenseShift) -> dict[str, Any]:
 
 
 @router.get("/drafts/{draft_id}")
-def get_draft(request: Request, session: AtOperator, draft_id: str) -> Response:
+def get_draft(request: Request, desk: AtDesk, session: AtOperator, draft_id: str) -> Response:
     """Show what a draft would change: how many members and rows, where, and why."""
     draft = _drafts(request).get(draft_id)
     if draft is None:
@@ -121,7 +144,10 @@ def get_draft(request: Request, session: AtOperator, draft_id: str) -> Response:
     def why(reason: str) -> str:
         return sentence(reason, drafted.after) or sentence(reason, drafted.before)
 
-    shown = {"draft": draft, "counted": None if shifts is None else [summed(shift) for shift in shifts], "why": why}
+    with reading(desk.house.database) as conn:
+        charged = {each.license.license_id: charged_per_row(conn, each.license.license_id) for each in shifts or ()}
+    counted = None if shifts is None else [summed(each, charged[each.license.license_id]) for each in shifts]
+    shown = {"draft": draft, "counted": counted, "why": why}
     return page(request, "operator_draft.html", session, shown)
 
 

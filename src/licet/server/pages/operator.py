@@ -17,6 +17,7 @@ from licet.server.pages.rendering import PageRoute, page
 from licet.store import asof, attestations, facts, overview, recall_notices, recalls
 from licet.store.audit import Sought, search
 from licet.store.database import reading
+from licet.store.ledger import revenue_by_month
 from licet.store.parties import recipients
 
 router = APIRouter(prefix="/operator", route_class=PageRoute, include_in_schema=False)
@@ -41,6 +42,7 @@ def get_overview(request: Request, desk: AtDesk, session: AtOperator, purpose: s
         denials = overview.thinned(overview.denials_by_day(conn, purpose, now))
         offered = overview.thinned(overview.rows_by_day(conn, named))
         states = overview.recalls_by_state(conn)
+        revenue = revenue_by_month(conn)
         names = dict(recipients(conn))
     left_out: Counter[str] = Counter()
     for offer in offers.values():
@@ -60,6 +62,7 @@ def get_overview(request: Request, desk: AtDesk, session: AtOperator, purpose: s
         "left_out": [(code, count, sentence(code, notice)) for code, count in left_out.most_common()],
         "denials": figure_of(denials),
         "offered": figure_of(offered),
+        "revenue": list(reversed(revenue)),
         "states": [(str(state), states.get(str(state), 0)) for state in State],
         "unsettled": sum(states.get(str(state), 0) for state in _UNSETTLED),
     }

@@ -13,7 +13,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from licet.model.errors import InputError, LicetError, NotFound, Refused, Unavailable, UsageError
-from licet.server.desk import desk_of
 from licet.server.errors import WireError
 from licet.server.pages.assets import address
 from licet.server.pages.languages import LANGUAGES, Speech, catalogue, language_of
@@ -72,7 +71,7 @@ def page(
     shown = {"session": session, "path": request.url.path, "here": here, "language": language, **(values or {})}
     body = templates(language).get_template(name).render(shown)
     headers = HEADERS | {"Content-Language": language}
-    if is_secure(request, desk_of(request)):
+    if is_secure(request, request.app.state.desk):
         headers["Strict-Transport-Security"] = "max-age=31536000"
     return HTMLResponse(body, status, headers)
 
