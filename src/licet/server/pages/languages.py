@@ -46,7 +46,7 @@ class Speech:
     def _locale(self) -> Locale:
         return Locale.parse("en_US" if self.language == "en" else self.language)
 
-    def text(self, message: str) -> str:
+    def translated(self, message: str) -> str:
         """Translate a message."""
         return catalogue(self.language).gettext(message)
 
@@ -70,7 +70,7 @@ class Speech:
     def money(self, micros: int, currency: str) -> str:
         """Write micro-units of a currency; fractions of its minor unit are shown where there are any."""
         digits = places(currency) if micros % minor_unit(currency) == 0 else 6
-        pattern = f"#,##0.{'0' * digits} ¤¤" if digits else "#,##0 ¤¤"
+        pattern = f"#,##0.{'0' * digits}\N{NO-BREAK SPACE}¤¤" if digits else "#,##0\N{NO-BREAK SPACE}¤¤"
         return format_currency(Decimal(micros) / UNIT, currency, pattern, locale=self._locale, currency_digits=False)
 
     def month(self, month: Month) -> str:
@@ -89,7 +89,7 @@ class Speech:
         country, _, part = code.partition("-")
         name = self._locale.territories.get(country)
         if name is None:
-            return self.text("Unknown region")
+            return self.translated("Unknown region")
         return f"{name} ({part})" if part else str(name)
 
 
