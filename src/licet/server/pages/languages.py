@@ -73,6 +73,11 @@ class Speech:
         pattern = f"#,##0.{'0' * digits}\N{NO-BREAK SPACE}¤¤" if digits else "#,##0\N{NO-BREAK SPACE}¤¤"
         return format_currency(Decimal(micros) / UNIT, currency, pattern, locale=self._locale, currency_digits=False)
 
+    def payable(self, micros: int, currency: str) -> str:
+        """Write micro-units cut to what can be paid in a currency."""
+        minor = minor_unit(currency)
+        return self.money(micros // minor * minor, currency)
+
     def month(self, month: Month) -> str:
         """Write a month of the ledger."""
         return format_date(month.start, "LLLL y", locale=self._locale)
