@@ -18,7 +18,7 @@ from licet.store.house import open_house  # noqa: E402
 
 TALLEST = 2200
 """Pixels of a picture's height; what is below is cut off."""
-COLORS = 64
+COLORS = 160
 FOLDER = ROOT / "docs" / "screenshots"
 FORMS = (
     ("wide", {"color_scheme": "light", "viewport": {"width": 1120, "height": 760}}),

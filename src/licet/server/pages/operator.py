@@ -23,7 +23,7 @@ from licet.store.parties import recipients
 router = APIRouter(prefix="/operator", route_class=PageRoute, include_in_schema=False)
 
 PURPOSE: Final = "third_party_training"
-SHOWN: Final = 200
+SHOWN: Final = 50
 """Recalls or requests on one page, at most."""
 _UNSETTLED: Final = recalls.UNSETTLED
 

@@ -16,7 +16,7 @@ from licet.server.access import licenses_of
 from licet.server.desk import AtDesk, Desk
 from licet.server.errors import missing
 from licet.server.pages.forms import AtRecipient, RecipientSaid
-from licet.server.pages.operator import recall_shown
+from licet.server.pages.operator import SHOWN, recall_shown
 from licet.server.pages.quick_starts import PROFILE, QUICK_STARTS, SYNC
 from licet.server.pages.receipts import as_file
 from licet.server.pages.rendering import PageRoute, page, to
@@ -105,13 +105,14 @@ def _issued(conn: Connection, who: str, kind: Kind, endpoint: str, expires: date
 
 @router.get("/recalls")
 def get_recalls(request: Request, desk: AtDesk, session: AtRecipient) -> Response:
-    """List the recalls that the recipient was told of: what is owed first, then what is settled."""
+    """List the recalls that the recipient was told of: what is owed first, then the newest that are settled."""
     with reading(desk.house.database) as conn:
         told = recall_notices.notices(conn)
         owed = _owed(conn, session.who)
         found = [each for each in recalls.recalls_of(conn) if each.recipient_id == session.who]
     settled = [each for each in reversed(found) if each.recall_id in told and each.state not in recalls.UNSETTLED]
-    return page(request, "recipient_recalls.html", session, {"owed": owed, "settled": settled, "now": desk.now()})
+    shown = {"owed": owed, "settled": settled[:SHOWN], "now": desk.now()}
+    return page(request, "recipient_recalls.html", session, shown)
 
 
 def _own(desk: Desk, who: str, recall_id: str) -> Recall:
