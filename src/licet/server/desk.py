@@ -110,6 +110,15 @@ class Desk:
             return look(*args, **kwargs)
         return await run_in_threadpool(look, *args, **kwargs)
 
+    def is_at_hand(self, license_: License, table: Table) -> bool:
+        """Tell whether the current version is in memory, so that nothing about it need be waited for."""
+        kept = self._snapshots.get((license_.license_id, table))
+        return (
+            kept is not None
+            and self.memory.is_local
+            and self.house.shared.is_newest(license_.license_id, table, kept.version)
+        )
+
     def snapshot(self, license_: License, table: Table) -> Snapshot:
         """Give a table's current version.
 
