@@ -6,6 +6,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx
+
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "simulators"), str(ROOT / "tests" / "server")]
 
@@ -16,6 +18,7 @@ from conftest import running  # noqa: E402
 from licet.store.house import open_house  # noqa: E402
 
 ROUNDS = 15
+PHONE = {"width": 400, "height": 800}
 BYTES = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
   .reduce((sum, each) => sum + each.transferSize, 0)"""
 SHIFTS = """() => new Promise(done => {
@@ -28,26 +31,38 @@ SHIFTS = """() => new Promise(done => {
 
 def main() -> None:
     """Measure every page of a platform with 240 members and a year behind it."""
-    print(f"{'page':<22}{'server ms':>10}{'kB fetched':>12}{'of it HTML':>12}{'shift':>8}")
+    print(f"{'page':<22}{'median ms':>10}{'best':>8}{'kB fetched':>12}{'of it HTML':>12}{'shift':>8}")
     with tempfile.TemporaryDirectory() as folder, browsing() as browser:
         platform = live(open_house(Path(folder) / "home"), Path(folder) / "data")
         with running(platform, page_rate=10_000.0, page_burst=10_000) as site:  # type: ignore[arg-type]
             for stop in TOUR:
-                context = enter(browser, site, platform, stop, viewport={"width": 400, "height": 800})
+                context = enter(browser, site, platform, stop, viewport=PHONE)
                 page = context.new_page()
                 visit(page, site, stop)
-                address, taken = page.url, []
+                address, cookies = page.url, {each["name"]: each["value"] for each in context.cookies()}
+                # A window that has fetched nothing before.
+                fresh = browser.new_context(storage_state=context.storage_state(), viewport=PHONE)
+                page = fresh.new_page()
+                page.goto(address)
                 fetched, moved = page.evaluate(BYTES), page.evaluate(SHIFTS)
-                for _ in range(ROUNDS):
-                    begun = time.perf_counter()
-                    answer = context.request.get(address)
-                    size = len(answer.body())
-                    taken.append(time.perf_counter() - begun)
-                took = 1000 * statistics.median(taken)
-                print(f"{stop.name:<22}{took:>10.1f}{fetched / 1000:>12.1f}{size / 1000:>12.1f}{moved:>8.3f}")
+                fresh.close()
+                context.close()
+                median, best, size = _timed(address, cookies)
+                figures = f"{median:>10.1f}{best:>8.1f}{fetched / 1000:>12.1f}{size / 1000:>12.1f}{moved:>8.3f}"
+                print(f"{stop.name:<22}{figures}", flush=True)
                 assert fetched < 50_000, "a page is larger than 50 kB"
                 assert moved == 0, "something on a page moves while it loads"
-                context.close()
+
+
+def _timed(address: str, cookies: dict[str, str]) -> tuple[float, float, int]:
+    """Give the median and the least time of a page in milliseconds, and its bytes."""
+    taken = []
+    with httpx.Client(cookies=cookies) as client:
+        for _ in range(ROUNDS):
+            begun = time.perf_counter()
+            size = len(client.get(address).content)
+            taken.append(1000 * (time.perf_counter() - begun))
+    return statistics.median(taken), min(taken), size
 
 
 if __name__ == "__main__":
