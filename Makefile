@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 STAMP := .venv/.licet-setup
 
-.PHONY: setup demo test check bench serve
+.PHONY: setup demo test check bench serve screenshots
 .DEFAULT_GOAL := check
 
 setup: $(STAMP)
@@ -32,3 +32,6 @@ bench: setup
 
 serve: setup
 	.venv/bin/licet serve
+
+screenshots: setup
+	.venv/bin/python tests/take_screenshots.py

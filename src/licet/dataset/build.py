@@ -10,7 +10,6 @@ from pyarrow import parquet as pq
 from sqlalchemy import Connection
 
 from licet.dataset import package, redact
-from licet.dataset.eligible import Eligible, eligible
 from licet.dataset.members import write_members
 from licet.model.errors import Refused
 from licet.model.licenses import License
@@ -23,6 +22,7 @@ from licet.policy.decide import Terms
 from licet.policy.notice import Notice, digest
 from licet.store import asof, everyone, parties
 from licet.store.database import lease, reading, transaction
+from licet.store.eligible import Eligible, eligible
 from licet.store.engine import Run, Source, SqlEngine
 from licet.store.facts import last_seq
 from licet.store.house import House

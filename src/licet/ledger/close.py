@@ -36,6 +36,8 @@ from licet.store.values import newest_values
 LEASE: Final = "ledger"
 """Whoever writes to the journal holds it."""
 ENDED: Final = "ended"
+IN_FORCE: Final = frozenset({"active", "suspended"})
+"""The states in which a license costs: what is offered or agreed only does not yet."""
 
 Progress = Callable[[str], None]
 
@@ -210,7 +212,7 @@ def _days(conn: Connection, license_: License, month: Month) -> int:
     spans = []
     states = [*books.states_of(conn, license_.license_id), (license_.ends, ENDED)]
     for (start, state), (end, _) in pairwise(states):
-        if state != ENDED:
+        if state in IN_FORCE:
             spans.append((max(start, license_.starts, month.start), min(end, license_.ends, month.end)))
     days: set[int] = set()
     for start, end in spans:
