@@ -18,12 +18,13 @@ from licet.cli.recalling import recall
 from licet.cli.serving import serve
 from licet.cli.syncing import sync
 from licet.cli.terminal import LicetGroup
+from licet.cli.training import train
 
 SECTIONS = {
     "Try it": ("demo",),
     "Operator": ("notice", "ingest", "recipient", "license", "build", "serve", "recall", "audit"),
     "Members and reasons": ("member", "why"),
-    "Recipient": ("sync",),
+    "Recipient": ("sync", "train"),
 }
 
 
@@ -72,6 +73,7 @@ for _command in (
     member,
     why,
     sync,
+    train,
 ):
     main.add_command(_command)
 for _command in (webhook, key):
