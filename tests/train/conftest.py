@@ -1,0 +1,28 @@
+"""Learners over made-up posts."""
+
+import pytest
+
+from licet.train.algebra import Algebra
+from licet.train.bayes import NaiveBayes
+from licet.train.ngram import Ngrams
+from licet.train.ridge import Ridge
+from licet.train.tokens import PublicTokenizer, learn_tokenizer
+
+PUBLIC = ["the quick brown fox jumps over the lazy dog", "we know what we are, but not what we may be"] * 3
+LABELS = ("bad", "good")
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> PublicTokenizer:
+    """A tokenizer learned from two public sentences."""
+    return PublicTokenizer.of(learn_tokenizer(PUBLIC))
+
+
+@pytest.fixture(scope="session")
+def learners(tokenizer: PublicTokenizer) -> dict[str, Algebra]:
+    """Every kind of learner by algebra, small."""
+    return {
+        "bayes": NaiveBayes(labels=LABELS),
+        "ridge": Ridge(labels=LABELS, encoded=False, sketched=12),
+        "ngram": Ngrams(tokenizer=tokenizer),
+    }
