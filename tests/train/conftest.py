@@ -1,6 +1,7 @@
 """Learners over made-up posts."""
 
 import pytest
+from encoded import LABELS
 
 from licet.train.algebra import Algebra
 from licet.train.bayes import NaiveBayes
@@ -9,7 +10,6 @@ from licet.train.ridge import Ridge
 from licet.train.tokens import PublicTokenizer, learn_tokenizer
 
 PUBLIC = ["the quick brown fox jumps over the lazy dog", "we know what we are, but not what we may be"] * 3
-LABELS = ("bad", "good")
 
 
 @pytest.fixture(scope="session")
