@@ -23,7 +23,7 @@ from licet.train.algebra_store import AlgebraStore
 from licet.train.durable import held
 from licet.train.examples import Example
 
-KINDS = ["bayes", "ridge", "ngram"]
+KINDS = ["bayes", "ridge", "ngram", "hybrid"]
 
 
 def fitted(root: Path, learner: Algebra, examples: list[Example]) -> AlgebraStore:

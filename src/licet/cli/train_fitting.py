@@ -105,9 +105,7 @@ def fit(store: Path, learner: str, labels: str, data: Path | None, **told: Any) 
 @click.argument("store", type=click.Path(path_type=Path, exists=True))
 @click.option("--member", "members", multiple=True, help="Forget all records of a member, by pseudonym.")
 @click.option("--record", "records", multiple=True, help="Forget one record, by pseudonym.")
-@click.option(
-    "--recall", default="", help="Forget what left the share; the certificate names the recall."
-)
+@click.option("--recall", default="", help="Forget what left the share; the certificate names the recall.")
 @click.option("--data", type=click.Path(path_type=Path, exists=True), help="With --recall: the folder of `licet sync`.")
 @click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key that signs; else the store's own.")
 def forget(

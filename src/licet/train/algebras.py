@@ -7,6 +7,7 @@ from licet.model.errors import InputError, Refused, UsageError
 from licet.protocol.attestation import Value, canonical
 from licet.train.algebra import Algebra
 from licet.train.bayes import NaiveBayes
+from licet.train.hybrid import Hybrid
 from licet.train.ngram import Ngrams
 from licet.train.public_base import PublicFolder
 from licet.train.ridge import Ridge
@@ -24,6 +25,7 @@ MADE: Final[Mapping[str, Callable[[Sequence[str], PublicFolder], Algebra]]] = {
     "ridge-sketch": lambda labels, _: _ridge(labels, encoded=False, sketched=SKETCHED),
     "ridge-both": lambda labels, _: _ridge(labels, encoded=True, sketched=SKETCHED),
     "bayes": lambda labels, _: NaiveBayes(labels=tuple(labels)),
+    "hybrid": lambda _, public: Hybrid(public=public.base()),
     "ngram": lambda _, public: Ngrams(tokenizer=public.tokenizer()),
 }
 """How each learner is made from labels and the folder of public parts."""
