@@ -12,7 +12,7 @@ LABELS = ("negative", "neutral", "positive")
 
 def data_folder() -> Path:
     """Give the folder of real posts, which are not part of the project."""
-    return Path(os.environ.get("LICET_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    return Path(os.environ.get("LICET_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
 def labelled_posts() -> list[tuple[str, str]]:
