@@ -1,6 +1,6 @@
 """Write a table's answer: its head, a page of files under signed addresses, and a last line where one is due."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
@@ -48,6 +48,8 @@ class Manner:
     """By which file ids are made, None where the request names none."""
     base: str
     """The address that the recipient uses, without the sharing prefix."""
+    revoked: datetime
+    """Addresses that were given to the recipient before this instant open nothing."""
 
     @classmethod
     def of(cls, request: Request, desk: Desk) -> Self:
@@ -58,7 +60,8 @@ class Manner:
         """
         said, answered = capabilities_of(request)
         base = desk.options.public_url.rstrip("/") or str(request.base_url).rstrip("/")
-        return cls(said=said, answered=answered, scheme=file_scheme(request), base=base)
+        revoked = request.state.holder.revoked
+        return cls(said=said, answered=answered, scheme=file_scheme(request), base=base, revoked=revoked)
 
     def headers(self, version: int) -> dict[str, str]:
         """Give the headers of an answer."""
@@ -138,6 +141,18 @@ class Answer:
             expires=expires,
         )
         return Wanted(claim=claim, size=entry.size)
+
+
+def kept(desk: Desk, offer: Offer, paging: Paging, manner: Manner, make: Callable[[], Response]) -> Response:
+    """Give an answer that was given lately to the same question about the same version, or make it.
+
+    A question with a token is answered anew, for tokens end.
+    """
+    if not desk.addresses.are_free or paging.token:
+        return make()
+    place = offer.place
+    name = (place.license.license_id, place.name, offer.version, paging, manner)
+    return desk.kept.answer(name, desk.now(), make)
 
 
 def current(

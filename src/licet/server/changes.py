@@ -13,10 +13,10 @@ from fastapi.concurrency import run_in_threadpool
 from licet.protocol.lines import Kind
 from licet.protocol.sharing import Format
 from licet.server.access import AsRecipient
-from licet.server.answers import Answer, Entry, Manner, current
+from licet.server.answers import Answer, Entry, Manner, current, kept
 from licet.server.desk import AtDesk, Desk
 from licet.server.errors import WireError, invalid
-from licet.server.offers import Offer, offer_of, place_of, settle
+from licet.server.offers import Offer, Place, offer_of, place_of, settle
 from licet.server.questions import (
     ChangesQuestion,
     Question,
@@ -26,7 +26,6 @@ from licet.server.questions import (
     too_early,
     too_late,
 )
-from licet.store.database import reading
 from licet.store.history import Change, since_build
 
 
@@ -47,8 +46,11 @@ def versions_of(desk: Desk, offer: Offer) -> tuple[Change, ...]:
     place = offer.place
     if offer.snapshot is None:
         raise no_feed(place.asked)
-    with reading(desk.house.database) as conn:
-        return since_build(conn, place.license.license_id, offer.snapshot, place.name)
+    license_id, snapshot = place.license.license_id, offer.snapshot
+    return desk.memory.ask(
+        ("changes", license_id, place.name, snapshot.version),
+        lambda conn: since_build(conn, license_id, snapshot, place.name),
+    )
 
 
 def no_feed(asked: str) -> WireError:
@@ -61,13 +63,18 @@ async def get_changes(
 ) -> Response:
     """Give what came to a table and which keys left it, once nothing withdrawn before the question is in its files."""
     question = read_changes_question(request.query_params, Manner.of(request, desk).said)
-    place = await run_in_threadpool(place_of, desk, who, share, schema, table)
+    place = await desk.aside(place_of, desk, who, share, schema, table)
     if place.table is None:
         raise no_feed(place.asked)
     require_ends(question)
     await settle(desk, place)
     manner = Manner.of(request, desk)
-    return await run_in_threadpool(lambda: _changes(desk, offer_of(desk, place), question, manner))
+    return await run_in_threadpool(_answer, desk, place, question, manner)
+
+
+def _answer(desk: Desk, place: Place, question: ChangesQuestion, manner: Manner) -> Response:
+    offer = offer_of(desk, place)
+    return kept(desk, offer, question.paging, manner, lambda: _changes(desk, offer, question, manner))
 
 
 def _changes(desk: Desk, offer: Offer, question: ChangesQuestion, manner: Manner) -> Response:

@@ -16,7 +16,6 @@ from licet.protocol.predicates import Ranges, bucket_range
 from licet.protocol.sharing import REMOVALS, SCHEMA, table_id
 from licet.server.access import grant_of, licenses_of, require_active
 from licet.server.desk import Desk
-from licet.store.database import reading
 from licet.store.history import departed
 from licet.store.removals import SCHEMA_STRING, removals
 from licet.store.shared import DataFile, Snapshot
@@ -144,8 +143,7 @@ def described(desk: Desk, place: Place) -> Offer:
 def _removals(desk: Desk, place: Place) -> Offer:
     """Give the removals: every version of a table with which rows left makes another version of theirs."""
     license_id = place.license.license_id
-    with reading(desk.house.database) as conn:
-        changes = departed(conn, license_id)
+    changes = desk.memory.ask(("departed", license_id), lambda conn: departed(conn, license_id))
     return Offer(
         place=place,
         version=len(changes),

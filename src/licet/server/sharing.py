@@ -13,7 +13,7 @@ from licet.protocol import sharing as wire
 from licet.protocol.lines import Head
 from licet.server import answers, changes
 from licet.server.access import AsRecipient, licenses_of, require_schema, share_of
-from licet.server.answers import TABLE, Answer, Entry, Manner, current
+from licet.server.answers import TABLE, Answer, Entry, Manner, current, kept
 from licet.server.desk import AtDesk, Desk
 from licet.server.errors import JSON, invalid
 from licet.server.offers import Offer, Place, described, offer_of, place_of, settle
@@ -163,7 +163,7 @@ async def query_table(
     """Give a table's current files, once nothing withdrawn before the question is left in them."""
     manner = Manner.of(request, desk)
     question = read_question(await request.body(), manner.said)
-    place = await run_in_threadpool(place_of, desk, who, share, schema, table)
+    place = await desk.aside(place_of, desk, who, share, schema, table)
     if question.wants_history and place.table is None:
         raise no_history(place.asked)
     await settle(desk, place)
@@ -172,6 +172,12 @@ async def query_table(
 
 def _answer(desk: Desk, place: Place, question: Question, manner: Manner) -> Response:
     offer = offer_of(desk, place)
+    if question.refresh:
+        return _made(desk, offer, question, manner)
+    return kept(desk, offer, question.paging, manner, lambda: _made(desk, offer, question, manner))
+
+
+def _made(desk: Desk, offer: Offer, question: Question, manner: Manner) -> Response:
     if question.starting is not None:
         return changes.streamed(desk, offer, question, manner)
     _require_current(desk, offer, question)
