@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Final, Self
 
 from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from licet.protocol import sharing as wire
 from licet.protocol.lines import Head, Kind, Line, Link, end_line, file_line, metadata_line, protocol_line
 from licet.protocol.urls import FileClaim
 from licet.server.desk import Desk
-from licet.server.offers import Offer
+from licet.server.offers import Offer, Place, about, offer_of
 from licet.server.outlet import Wanted
-from licet.server.pages import Tokens, cut
+from licet.server.paging import Tokens, cut
 from licet.server.questions import Paging, capabilities_of, file_scheme
 
 PREFIX: Final = "/delta-sharing"
@@ -72,6 +73,15 @@ class Manner:
         """Give an answer without files, under a version's header."""
         lines = [protocol_line(self.answered), metadata_line(self.answered, head)]
         return Response(wire.ndjson(lines), headers=self.headers(version), media_type=NDJSON)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What an answer follows from, but for the table."""
+
+    manner: Manner
+    paging: Paging
+    has_token: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,16 +153,24 @@ class Answer:
         return Wanted(claim=claim, size=entry.size)
 
 
-def kept(desk: Desk, offer: Offer, paging: Paging, manner: Manner, make: Callable[[], Response]) -> Response:
-    """Give an answer that was given lately to the same question about the same version, or make it.
+async def told(desk: Desk, place: Place, asked: Asked, make: Callable[[Offer], Response]) -> Response:
+    """Give the answer that was given lately to the same question about the same version, or make it.
 
-    A question with a token is answered anew, for tokens end.
+    Whether the question may be answered at all is looked at every time.
+
+    Raises:
+        WireError: the question cannot be answered.
+        Unavailable: the table awaits a build.
     """
-    if not desk.addresses.are_free or paging.token:
-        return make()
-    place = offer.place
-    name = (place.license.license_id, place.name, offer.version, paging, manner)
-    return desk.kept.answer(name, desk.now(), make)
+    offer = await about(desk, place, offer_of, desk, place)
+    # A token ends, and an address at an outlet is a delivery each time it is given out.
+    if not desk.addresses.are_free or asked.has_token:
+        return await run_in_threadpool(make, offer)
+    name = (place.license.license_id, place.name, offer.version, asked)
+    found = desk.kept.find(name, desk.now())
+    if found is not None:
+        return found
+    return await run_in_threadpool(desk.kept.answer, name, desk.now(), lambda: make(offer))
 
 
 def current(

@@ -33,13 +33,20 @@ class Kept:
         self._answers: OrderedDict[Hashable, _Answer] = OrderedDict()
         self._bytes = 0
 
-    def answer(self, name: Hashable, now: datetime, make: Callable[[], Response]) -> Response:
-        """Give the answer of a name, made now if there is none; a clock that goes back makes it anew."""
+    def find(self, name: Hashable, now: datetime) -> Response | None:
+        """Give the answer of a name, None if there is none, or if it was made too long ago or after now."""
         with self._lock:
             found = self._answers.get(name)
-            if found is not None and timedelta() <= now - found.made < self._lasting:
-                self._answers.move_to_end(name)
-                return found.response
+            if found is None or not timedelta() <= now - found.made < self._lasting:
+                return None
+            self._answers.move_to_end(name)
+            return found.response
+
+    def answer(self, name: Hashable, now: datetime, make: Callable[[], Response]) -> Response:
+        """Give the answer of a name, made now if there is none."""
+        found = self.find(name, now)
+        if found is not None:
+            return found
         response = make()
         with self._lock:
             self._forget(name)

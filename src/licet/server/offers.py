@@ -3,10 +3,14 @@
 A license's table is offered at its current version only, once nothing withdrawn before the question is left in it.
 """
 
+import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
+
+from fastapi.concurrency import run_in_threadpool
 
 from licet.model.errors import Unavailable
 from licet.model.licenses import License
@@ -19,6 +23,9 @@ from licet.server.desk import Desk
 from licet.store.history import departed
 from licet.store.removals import SCHEMA_STRING, removals
 from licet.store.shared import DataFile, Snapshot
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _NEVER: Final = datetime.fromtimestamp(0, UTC)
 
@@ -56,6 +63,13 @@ def place_of(desk: Desk, recipient_id: str, share: str, schema: str, table: str)
     grant = grant_of(desk, recipient_id, share, schema, table)
     require_active(grant.license, grant.state, desk.now())
     return Place(license=grant.license, table=grant.table, asked=asked)
+
+
+async def about(desk: Desk, place: Place, tell: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Tell something of a table: right here where all of it is in memory, else in a thread."""
+    if place.table is not None and desk.is_at_hand(place.license, place.table):
+        return tell(*args, **kwargs)
+    return await run_in_threadpool(tell, *args, **kwargs)
 
 
 async def settle(desk: Desk, place: Place) -> None:
@@ -161,6 +175,10 @@ def require_licensed_columns(license_: License, table: Table, snapshot: Snapshot
     Raises:
         Unavailable: the table awaits a build.
     """
-    held = {field["name"] for field in json.loads(snapshot.schema_string)["fields"]}
-    if not held <= set(license_.columns_of(table)):
+    if not _columns(snapshot.schema_string) <= set(license_.columns_of(table)):
         raise Unavailable("the license covers fewer columns than were built", "try again after its next build")
+
+
+@functools.lru_cache(maxsize=256)
+def _columns(schema_string: str) -> frozenset[str]:
+    return frozenset(field["name"] for field in json.loads(schema_string)["fields"])

@@ -6,11 +6,14 @@ both change with every commit, whoever made it, so nothing is ever believed that
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from licet.store.database import reading
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPICursor
 
 MOST: Final = 10_000
 """Answers that are remembered at one moment, at most."""
@@ -27,6 +30,7 @@ class Memory:
         self._database = database
         self._lock = threading.Lock()
         self._watch: Connection | None = None
+        self._cursor: DBAPICursor | None = None
         self._moment: object = None
         self._known: dict[Hashable, Any] = {}
 
@@ -63,14 +67,11 @@ class Memory:
             return self._look()
 
     def _look(self) -> object:
-        if self._watch is None:
+        if self._watch is None or self._cursor is None:
             self._watch = self._connect()
-        cursor = self._watch.connection.cursor()
-        try:
-            cursor.execute(_MOMENT[self._database.dialect.name])
-            return cursor.fetchone()
-        finally:
-            cursor.close()
+            self._cursor = self._watch.connection.cursor()
+        self._cursor.execute(_MOMENT[self._database.dialect.name])
+        return self._cursor.fetchone()
 
     def _connect(self) -> Connection:
         if not self.is_local:
@@ -87,7 +88,7 @@ class Memory:
             return question(conn)
 
     def _forget(self) -> None:
-        watch, self._watch, self._moment = self._watch, None, None
+        watch, self._watch, self._cursor, self._moment = self._watch, None, None, None
         self._known.clear()
         if watch is not None:
             watch.close()
