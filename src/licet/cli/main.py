@@ -20,13 +20,14 @@ from licet.cli.recalling import recall
 from licet.cli.serving import serve
 from licet.cli.syncing import sync
 from licet.cli.terminal import LicetGroup
+from licet.cli.training import train
 from licet.cli.valuing import value
 
 SECTIONS = {
     "Try it": ("demo",),
     "Operator": ("notice", "ingest", "recipient", "license", "build", "serve", "recall", "ledger", "value", "audit"),
     "Members and reasons": ("member", "why"),
-    "Recipient": ("sync",),
+    "Recipient": ("sync", "train"),
 }
 
 
@@ -77,6 +78,7 @@ for _command in (
     member,
     why,
     sync,
+    train,
 ):
     main.add_command(_command)
 for _command in (webhook, key):
