@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pyarrow import parquet as pq
-from sqlalchemy import insert, text
+from sqlalchemy import text
 
 from licet.ledger.close import close, write_earnings
 from licet.ledger.journal import Pool
@@ -75,18 +75,9 @@ def prepare(folder: Path, lines: int, members: int, fetched: int) -> tuple[House
     write_lines(house, lines, members, files)
     numbers = [(n, f"lines-{n % SIDECARS}.parquet", 1) for n in range(files)]
     with transaction(house.database) as conn:
-        same = {"license_id": "bench", "record_table": "posts", "tokens": 0, "at_us": 0}
-        rows = (
-            {**same, "file": name(n), "rows": lines // files, "number": n, "lines": place} for n, place, _ in numbers
-        )
-        conn.execute(insert(ledger_tables.metered_file), list(rows))
+        conn.execute(text(measured(files)), {"rows": lines // files})
         conn.execute(text(fetches(files)), {"at": facts.micros(START)})
     return house, numbers
-
-
-def name(n: int) -> str:
-    """Give a file's name, as long as real ones are."""
-    return f"bucket-{n % 4096:05}-{n:032}.parquet"
 
 
 def write_lines(house: House, lines: int, members: int, files: int) -> None:
@@ -103,6 +94,16 @@ def write_lines(house: House, lines: int, members: int, files: int) -> None:
                 FROM range({each}) AS t(i)"""
             table = session.sql(query).to_arrow_table().cast(LINES)
             pq.write_table(table, folder / f"lines-{place}.parquet", compression="zstd")
+
+
+def measured(files: int) -> str:
+    """Give the SQL that writes down what each file holds."""
+    return f"""
+        WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {files - 1})
+        INSERT INTO metered_file (license_id, record_table, file, rows, tokens, number, lines, at_us)
+        SELECT 'bench', 'posts', printf('bucket-%05d-%032d.parquet', i % 4096, i), :rows, 0, i,
+          printf('lines-%d.parquet', i % {SIDECARS}), 0
+        FROM n"""
 
 
 def fetches(files: int) -> str:

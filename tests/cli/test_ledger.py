@@ -129,6 +129,9 @@ def test_a_correction_is_on_the_running_months_invoice(home: pathlib.Path) -> No
         (("ledger", "close", "--month", "2999-01"), "is not over"),
         (("ledger", "invoice", "x"), "no invoice"),
         (("ledger", "payout", "--out", "/nowhere/x.csv"), "cannot be written"),
+        (("ledger", "payout", "--out", "x.csv", "--id", "a b"), "cannot name a payout"),
+        (("ledger", "payout", "--out", "x.csv", "--id", "p9", "--again"), "no payout `p9`"),
+        (("ledger", "payout", "--out", "x.csv"), "nothing was earned yet"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(home: pathlib.Path, command: tuple[str, ...], said: str) -> None:

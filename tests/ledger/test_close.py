@@ -22,9 +22,10 @@ from licet.model.money import LineKind, Month
 from licet.model.recalls import State
 from licet.model.records import Table
 from licet.protocol.pseudonyms import member_secrets
-from licet.store import books, ledger_tables, recalls
+from licet.store import books, ledger_tables, recalls, tables
 from licet.store.database import reading, transaction
-from licet.store.facts import change_license
+from licet.store.deliveries import running_usage
+from licet.store.facts import change_license, micros
 from licet.store.house import open_house
 from licet.store.ledger import balance_of, earnings_of, invoices_of, journal, revenue_by_month, usage_of
 from licet.store.meter import measure
@@ -103,6 +104,24 @@ def test_closing_again_changes_nothing_and_a_late_delivery_is_charged_in_the_ope
     require_sound_books(any_world)
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_delivery_whose_transaction_outlasts_the_close_is_charged_in_the_next_month(any_world: Books) -> None:
+    world = any_world
+    world.license()
+    names = [world.file({"ann": 1000}) for _ in range(3)]
+    world.deliver(names[0], march(20))
+    late = {"recipient_id": "acme", "license_id": "l1", "record_table": "posts", "version": 0, "bytes": 1}
+    with world.house.database.connect() as slow:
+        slow.execute(tables.delivery.insert().values(**late, file=names[1], at_us=micros(march(30))))
+        world.deliver(names[2], march(31))
+        world.close()
+        slow.commit()
+    world.close(MAY)
+    with reading(world.house.database) as conn:
+        assert [each.rows for each in usage_of(conn, "l1")] == [2000, 1000]
+    require_sound_books(world)
+
+
 FILES = 4
 events = st.tuples(st.integers(0, FILES - 1), st.integers(0, 1), st.integers(1, 90))
 """A file, a version, and a day after the first of March."""
@@ -177,6 +196,19 @@ def test_what_left_before_it_was_measured_is_counted_by_its_commit_and_the_share
         (earned,) = earnings_of(conn, world.house.shared, "ann")
     assert earned.micros == 310_000_000
     require_sound_books(world)
+
+
+def test_the_running_month_shows_what_no_close_has_counted(any_world: Books) -> None:
+    any_world.license()
+    first, second, unmeasured = (any_world.file({"ann": 10}) for _ in range(3))
+    any_world.deliver(first, march(3))
+    any_world.close()
+    for name, version in ((first, 0), (second, 1), (second, 1), (unmeasured, 1)):
+        any_world.deliver(name, march(40), version)
+    measure(any_world.house, "l1", Table.POSTS, [second], march(40))
+    with reading(any_world.house.database) as conn:
+        (usage,) = running_usage(conn, "l1", MARCH.next)
+    assert (str(usage.month), usage.files, usage.rows, usage.tokens) == ("2025-04", 2, 10, 20)
 
 
 def test_a_measured_file_may_go(world: Books) -> None:

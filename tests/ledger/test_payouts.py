@@ -14,7 +14,7 @@ from licet.store import books
 from licet.store.database import reading, transaction
 from licet.store.facts import record_members
 from licet.store.ledger import balance_of, payouts_of
-from licet.store.payouts import payouts_in
+from licet.store.payouts import payouts_in, prepare_payouts
 
 
 def know(world: Books, *names: str) -> None:
@@ -60,6 +60,24 @@ def test_a_payout_is_made_once(world: Books) -> None:
         pay_out(world.house, "p1", UNIT, AFTER)
     with reading(world.house.database) as conn:
         assert balance_of(conn, world.house.shared, "ann").paid_micros == 25 * UNIT
+
+
+def test_a_run_that_was_killed_half_way_counts_for_nothing(any_world: Books) -> None:
+    know(any_world, "ann", "bob")
+    any_world.license()
+    any_world.deliver(any_world.file({"ann": 10_000}), march(3))
+    any_world.close()
+    prepare_payouts(any_world.house.database, "p1", [("ann", 1), ("bob", 7 * UNIT)])
+    with reading(any_world.house.database) as conn:
+        assert payouts_of(conn, "bob") == []
+        assert balance_of(conn, any_world.house.shared, "ann").paid_micros == 0
+        with pytest.raises(NotFound):
+            list(payouts_in(conn, "p1"))
+    assert pay_out(any_world.house, "p2", UNIT, AFTER).micros == 25 * UNIT
+    assert pay_out(any_world.house, "p1", UNIT, AFTER).members == 0
+    with reading(any_world.house.database) as conn:
+        assert list(payouts_in(conn, "p2")) == [("ann", 25 * UNIT, "USD")]
+        assert payouts_of(conn, "bob") == []
 
 
 def test_before_anything_was_earned_nothing_is_paid(world: Books) -> None:

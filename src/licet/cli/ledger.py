@@ -73,7 +73,7 @@ def _plan_text(name: str) -> str:
 @ledger_group.command(name="set")
 @click.option("--currency", default=None, help="The ledger's one currency, such as USD.")
 @click.option("--members", default=None, help="The members' part of the revenue, in percent; 0 at first.")
-@click.option("--payment-days", type=click.IntRange(0, 365), default=None, help="When invoices are due; 30 at first.")
+@click.option("--payment-days", type=click.IntRange(0, 365), default=None, help="Until invoices are due; 30 at first.")
 @click.option("--seller", default=None, help="Name and address on invoices; \\n starts a line.")
 @click.option("--basis", type=click.Choice(["rows", "value"]), default=None, help="By what members share.")
 def set_terms(

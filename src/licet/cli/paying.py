@@ -2,8 +2,10 @@
 
 import csv
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -11,10 +13,12 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from licet.cli.configuration import configuration, now
 from licet.cli.terminal import emit, errors
 from licet.ledger.payouts import pay_out
-from licet.model.errors import InputError
+from licet.model.errors import InputError, UsageError
 from licet.model.money import decimal_of, micros_of, places, shown
 from licet.store.database import reading
 from licet.store.payouts import payouts_in
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @click.command()
@@ -29,6 +33,8 @@ def payout(threshold: str, payout_id: str, again: bool, out: Path) -> None:  # n
     """
     house, at = configuration().open(), now()
     name = payout_id or f"{at:%Y-%m-%d}"
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"`{name}` cannot name a payout", "use up to 64 letters, digits, dots, dashes, underscores")
     if not again:
         _require_writable(out)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())

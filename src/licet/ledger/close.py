@@ -29,14 +29,12 @@ from licet.store.database import lease, reading, transaction
 from licet.store.engine import BATCH, parquet
 from licet.store.house import House
 from licet.store.ledger import closed_months, invoices_of, usage_of
-from licet.store.meter import give_up, measure
+from licet.store.meter import PART, give_up, measure
 from licet.store.statements import STATEMENT, Statement, ledger_folder, write_statement
 from licet.store.values import newest_values
 
 LEASE: Final = "ledger"
 """Whoever writes to the journal holds it."""
-MEASURED_AT_ONCE: Final = 64
-"""Files measured between two signs of progress."""
 ENDED: Final = "ended"
 IN_FORCE: Final = frozenset({"active", "suspended"})
 """The states in which a license costs: what is offered or agreed only does not yet."""
@@ -155,9 +153,9 @@ def _measure_all(house: House, month: Month, now: datetime, progress: Progress) 
         due = {name: deliveries.unmeasured_files(conn, name, month) for name in deliveries.licenses_of(conn, month)}
     for license_id, tables in due.items():
         for table, names in tables.items():
-            for start in range(0, len(names), MEASURED_AT_ONCE):
+            for start in range(0, len(names), PART):
                 progress(f"{month}: measure {license_id} {table}")
-                measure(house, license_id, table, names[start : start + MEASURED_AT_ONCE], now)
+                measure(house, license_id, table, names[start : start + PART], now)
             lost += give_up(house, license_id, table, names, now)
     return lost
 
@@ -293,7 +291,7 @@ def _invoices(
             recipient_name=parties.recipient_name(conn, recipient_id) or recipient_id,
             month=month,
             issued=now,
-            due=month.last_day + timedelta(days=terms.payment_days),
+            due=now.date() + timedelta(days=terms.payment_days),
             currency=terms.currency,
             seller=terms.seller,
             lines=tuple(line for one in theirs for line in one.lines),

@@ -18,7 +18,7 @@ from licet.store.database import lease, reading, transaction
 from licet.store.engine import BATCH, parquet
 from licet.store.house import House
 from licet.store.ledger import closed_months
-from licet.store.payouts import known_members, paid_so_far, record_payouts
+from licet.store.payouts import finish_payouts, known_members, paid_so_far, prepare_payouts
 from licet.store.statements import statement_path
 
 Progress = Callable[[str], None]
@@ -40,7 +40,7 @@ def pay_out(
 ) -> PaidOut:
     """Book a payout to every member who has earned at least `threshold` micro-units more than was paid so far.
 
-    It is one transaction: killed before its end it never was.
+    One transaction at the end makes it so: killed before that it never was.
 
     Raises:
         UsageError: the ledger has no terms, or this payout was made before.
@@ -69,8 +69,9 @@ def pay_out(
             if done.members:
                 progress("write down")
                 rows = session.sql(f"SELECT member_id, {due} AS due FROM balance WHERE {due} > 0 ORDER BY member_id")
+                prepare_payouts(house.database, payout_id, _pairs(rows))
                 with transaction(house.database) as conn:
-                    record_payouts(conn, payout_id, terms.currency, _pairs(rows), now)
+                    finish_payouts(conn, payout_id, terms.currency, now)
                     books.book_transaction(conn, paid_out(month, payout_id, done.micros))
         return done
 

@@ -319,7 +319,7 @@ class LedgerTerms:
     member_ppm: int
     """The members' part of the net revenue, in millionths."""
     payment_days: int
-    """How long after its month's end an invoice is due."""
+    """How many days after it was issued an invoice is due."""
     seller: str
     """The operator's name and address on invoices, line by line."""
     basis: str

@@ -114,7 +114,7 @@ class Worker:
     def _survey(self) -> bool:
         """Set to work on every license that lags; tell whether all of them could be begun."""
         with reading(self._house.database) as conn:
-            behind = lagging(conn)
+            behind = lagging(conn, self._clock())
         moving = [lag for lag in behind if self._stuck.get(lag.license_id) != lag]
         begun = [self._begin(lag.license_id, partial(self._chase, lag)) for lag in moving]
         return all(begun)
@@ -134,7 +134,7 @@ class Worker:
             try:
                 catch_up_license(self._house, lag.license_id, self._clock(), self._grace_s)
                 with reading(self._house.database) as conn:
-                    left = [other for other in lagging(conn) if other.license_id == lag.license_id]
+                    left = [other for other in lagging(conn, self._clock()) if other.license_id == lag.license_id]
             except Exception as error:  # noqa: BLE001 # tried again, ever more slowly
                 _tell("recall", error)
                 self._stop.wait(pause)

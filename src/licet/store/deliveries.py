@@ -50,8 +50,10 @@ def span_of(conn: Connection, month: Month, now: datetime) -> Span:
     after = int(conn.execute(select(func.coalesce(func.max(lt.ledger_month.c.swept_id), 0))).scalar_one())
     last = int(conn.execute(select(func.coalesce(func.max(c.id), 0))).scalar_one())
     settled = micros(min(month.end, now - LATE))
-    open_ = conn.execute(select(func.min(c.id)).where(c.id > after, c.at_us >= settled)).scalar_one_or_none()
-    return Span(after=after, last=last, swept=last if open_ is None else max(after, int(open_) - 1))
+    young = select(func.min(c.id)).where(c.id > after, c.at_us >= settled).scalar_subquery()
+    # Not the number before the first young one: what is not yet committed has a number too, and nobody sees it.
+    old = select(func.max(c.id)).where(c.id > after, c.id < func.coalesce(young, last + 1))
+    return Span(after=after, last=last, swept=int(conn.execute(old).scalar_one_or_none() or after))
 
 
 def count(database: Engine, month: Month, span: Span) -> Iterator[int]:
@@ -122,6 +124,34 @@ def billed_files(conn: Connection, license_id: str, month: Month, *, once: bool)
     query = select(f.number, f.lines, g.c.billed).select_from(g.join(lt.metered_file, and_(*_same_file(license_id, g))))
     rows = conn.execute(query.where(g.c.billed > 0, f.lines != "").order_by(f.number))
     return [(int(number), str(lines), int(billed)) for number, lines, billed in rows]
+
+
+def running_usage(conn: Connection, license_id: str, month: Month) -> list[Usage]:
+    """Give what a license was delivered and no close has counted yet, by table, as usage of the running month.
+
+    A file that is not yet measured (a minute at most after it was fetched) is there without rows. Nothing is billed.
+    """
+    d, u, f = t.delivery.c, lt.usage_line.c, lt.metered_file.c
+    key = (d.license_id, d.record_table, d.version, d.file)
+    counted = exists().where(*(u[each.name] == each for each in key))
+    due = select(*key).distinct().where(d.license_id == license_id, d.bytes > 0, d.file.not_like(KEYS), ~counted)
+    g = due.subquery()
+    source = g.outerjoin(lt.metered_file, and_(*_same_file(license_id, g)))
+    sums = (func.coalesce(func.sum(held), 0) for held in (f.rows, f.tokens))
+    query = select(g.c.record_table, func.count(), *sums).select_from(source).group_by(g.c.record_table)
+    return [
+        Usage(
+            license_id=license_id,
+            month=month,
+            table=Table(table),
+            files=int(files),
+            rows=int(rows),
+            tokens=int(tokens),
+            billed_rows=0,
+            billed_tokens=0,
+        )
+        for table, files, rows, tokens in conn.execute(query.order_by(g.c.record_table))
+    ]
 
 
 def _times(license_id: str, month: Month, *, once: bool) -> Subquery:

@@ -142,11 +142,12 @@ def earnings_of(conn: Connection, shared: SharedTables, member_id: str) -> list[
 
 def payouts_of(conn: Connection, member_id: str) -> list[Payout]:
     """Give what was paid out to a member, newest first."""
-    c = lt.payout.c
-    query = select(lt.payout).where(c.member_id == member_id).order_by(c.at_us.desc(), c.payout_id)
+    c, run = lt.payout.c, lt.payout_run.c
+    finished = lt.payout.join(lt.payout_run, c.payout_id == run.payout_id)
+    query = select(c.payout_id, c.micros, run.at_us, run.currency).select_from(finished)
     return [
         Payout(payout_id=row.payout_id, at=instant(row.at_us), micros=row.micros, currency=row.currency)
-        for row in conn.execute(query)
+        for row in conn.execute(query.where(c.member_id == member_id).order_by(run.at_us.desc(), c.payout_id))
     ]
 
 

@@ -158,16 +158,23 @@ correction = Table(
 )
 """A correction of a closed month; `month` is the one it was booked in, empty until then."""
 
+payout_run = Table(
+    "payout_run",
+    metadata,
+    Column("payout_id", String(64), primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+)
+
 payout = Table(
     "payout",
     metadata,
     Column("payout_id", String(64), primary_key=True),
     Column("member_id", String(255), primary_key=True),
-    Column("at_us", BigInteger, nullable=False),
     Column("micros", BigInteger, nullable=False),
-    Column("currency", String(3), nullable=False),
     Index("payout_member", "member_id"),
 )
+"""What a member is paid in a run; without the run's own row it was never finished and counts for nothing."""
 
 member_values = Table(
     "member_values",

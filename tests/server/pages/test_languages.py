@@ -77,6 +77,7 @@ def test_days_numbers_money_and_regions_are_written_as_the_language_has_it() -> 
     assert (english.number(12345), french.number(12345)) == ("12,345", "12\u202f345")
     assert english.money(5_250_000, "USD") == "5.25\xa0USD"
     assert french.money(5_250_001, "USD") == "5,250001\xa0USD"
+    assert english.money(246_335_000, "USD") == "246.335\xa0USD"
     assert english.payable(5_259_999, "USD") == "5.25\xa0USD"
     assert english.money(5_000_000, "JPY") == "5\xa0JPY"
     assert (english.share(1, 8), english.share(1, 0)) == ("12.5%", "-")

@@ -69,7 +69,8 @@ class Speech:
 
     def money(self, micros: int, currency: str) -> str:
         """Write micro-units of a currency; fractions of its minor unit are shown where there are any."""
-        digits = places(currency) if micros % minor_unit(currency) == 0 else 6
+        fraction = f"{micros % UNIT:06d}".rstrip("0")
+        digits = max(places(currency), len(fraction))
         pattern = f"#,##0.{'0' * digits}\N{NO-BREAK SPACE}¤¤" if digits else "#,##0\N{NO-BREAK SPACE}¤¤"
         return format_currency(Decimal(micros) / UNIT, currency, pattern, locale=self._locale, currency_digits=False)
 
