@@ -4,14 +4,21 @@ import json
 import pathlib
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
 
 from licet.cli.main import main
+from licet.model.licenses import LicenseId, Party
 from licet.store import credentials
-from licet.store.database import open_database, reading
+from licet.store.asof import license_as_of
+from licet.store.database import open_database, reading, transaction
+from licet.store.facts import last_seq
+from licet.store.lifecycle import Actor, offer
+
+NOW = datetime(2025, 3, 1, tzinfo=UTC)
 
 
 def run(home: pathlib.Path, *arguments: str) -> tuple[int, str]:
@@ -191,3 +198,17 @@ def test_a_wrong_network_names_the_remedy_and_changes_nothing(home, arguments, r
     code, output = run(home, "recipient", "allow", *arguments)
     assert (code, remedy in output) == (1, True)
     assert told(home, "recipient", "list")[0]["networks"] == "any"
+
+
+def test_an_offer_is_not_made_active_past_the_recipient(home: pathlib.Path) -> None:
+    """Nobody agreed to it yet; to end it is always possible."""
+    run(home, "license", "grant", "--recipient", "acme", "--id", "acme_1")
+    database = open_database(f"sqlite:///{home / 'licet.db'}")
+    with reading(database) as conn:
+        granted, _ = license_as_of(conn, "acme_1", last_seq(conn))
+    with transaction(database) as conn:
+        offer(conn, replace(granted, license_id=LicenseId("acme_2")), Actor(party=Party.OPERATOR, name="me"), NOW)
+    database.dispose()
+    code, output = run(home, "license", "end", "acme_2", "--state", "active")
+    assert (code, "acme_2` is offered" in output) == (1, True)
+    assert run(home, "license", "end", "acme_2")[0] == 0

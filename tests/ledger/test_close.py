@@ -364,3 +364,15 @@ def test_the_books_show_when_somebody_changed_them(world: Books) -> None:
     with reading(world.house.database) as conn:
         ((month, digest),) = books.seals(conn)
         assert books.month_digest(conn, month) != digest
+
+
+def test_a_fee_is_due_only_once_both_sides_have_signed(world: Books) -> None:
+    granted = world.license(plan=FLAT)
+    with transaction(world.house.database) as conn:
+        change_license(conn, granted, "agreed", march(1))
+        change_license(conn, granted, "active", march(22))
+    world.close()
+    with reading(world.house.database) as conn:
+        (invoice,) = invoices_of(conn)
+    # The first day, on which it was granted and taken back, and the last ten.
+    assert invoice.net_micros == 110_000_000

@@ -334,6 +334,10 @@ def end(license_id: str, state: str) -> None:
     Example: licet license end acme_1a2b3c
     """
     with transaction(configuration().open().database) as conn:
-        found, _ = asof.license_as_of(conn, license_id, facts.last_seq(conn))
+        found, standing = asof.license_as_of(conn, license_id, facts.last_seq(conn))
+        if standing in {"offered", "agreed", "countersigned"} and state != "ended":
+            raise UsageError(
+                f"license `{license_id}` is {standing}", "both sides sign it on the pages before it is active"
+            )
         seq = facts.change_license(conn, found, state, now())
     emit({"license": license_id, "state": state, "seq": seq}, [f"license {license_id} is {state}"])

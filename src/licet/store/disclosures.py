@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, func, select, union
 
-from licet.model.licenses import License
+from licet.model.licenses import License, LicenseState
 from licet.model.recalls import Recall, State
 from licet.model.records import Table
 from licet.protocol.pseudonyms import bucket_of, member_secrets
@@ -33,6 +33,7 @@ OWNER: Final = {Table.POSTS: "author_id"} | dict.fromkeys((Table.LIKES, Table.BO
 NEWEST: Final = 40
 """Recalls of a license that are looked through for single records of a member, besides those of their own changes."""
 _KEY_FILES: Final = "keys-%"
+_NOT_YET: Final = {LicenseState.OFFERED, LicenseState.AGREED, LicenseState.COUNTERSIGNED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +78,9 @@ class Disclosure:
 
 
 def disclosures(house: House, member_id: str) -> list[Disclosure]:
-    """Give what every license shares and shared of a member, by license."""
+    """Give what every license that ever was active shares and shared of a member, by license."""
     with reading(house.database) as conn:
-        licenses = licenses_as_of(conn, last_seq(conn))
+        licenses = [(each, state) for each, state in licenses_as_of(conn, last_seq(conn)) if state not in _NOT_YET]
         return [_disclosure(conn, house.shared, license_, state, member_id) for license_, state in licenses]
 
 
