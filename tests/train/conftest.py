@@ -1,9 +1,12 @@
 """Learners over made-up posts."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from licet.train.algebra import Algebra
 from licet.train.bayes import NaiveBayes
+from licet.train.chain_workers import Workers
 from licet.train.ngram import Ngrams
 from licet.train.ridge import Ridge
 from licet.train.tokens import PublicTokenizer, learn_tokenizer
@@ -26,3 +29,10 @@ def learners(tokenizer: PublicTokenizer) -> dict[str, Algebra]:
         "ridge": Ridge(labels=LABELS, encoded=False, sketched=12),
         "ngram": Ngrams(tokenizer=tokenizer),
     }
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Workers]:
+    """One worker process for all chains: what a slice gives does not depend on what the process did before."""
+    with Workers(1) as started:
+        yield started

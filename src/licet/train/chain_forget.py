@@ -1,0 +1,297 @@
+"""Forget with a chain: quarantine at once, replay the suffix, merge, audit a sample, destroy what saw the members.
+
+Every step can be done again with the same result, and the requests are kept in `forgetting.json` from before the
+first to after the last, so that a run that was killed anywhere goes on when it is called again.
+"""
+
+import hmac
+import math
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from licet.model.errors import IntegrityError, NotFound
+from licet.protocol.attestation import Value, canonical
+from licet.train.chain import Moved, Terms, advance, check_terms, kept_terms, lineage
+from licet.train.chain_fit import digests, from_scratch, records_of, without
+from licet.train.chain_manifest import Entry, Manifest, divide
+from licet.train.chain_model import serve, served_shards, tips
+from licet.train.chain_store import ChainStore, file_digest
+from licet.train.chain_workers import Work, Workers
+from licet.train.examples import Example
+from licet.train.plan import Plan, leave, member_mark, plan_digest, record_mark
+
+AGE: Final = timedelta(hours=24)
+"""How long a request may wait for others before the batch is replayed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flush:
+    """When a batch is replayed: the oldest request's age, or how many shards wait for it."""
+
+    age: timedelta = AGE
+    dirty: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a forgetting will take, before it starts: records to train again, of how many in all."""
+
+    requests: int
+    dirty: tuple[int, ...]
+    records: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardLineage:
+    """What happened to one dirty shard: checkpoints before and after by file name, with their SHA-256."""
+
+    shard: int
+    start: str
+    """The checkpoint that the replay started from; `""` where it started from the beginning."""
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    oracle: str
+    """`equal` where the shard was trained again from scratch, `not run` else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What a forgetting did: for the certificate."""
+
+    marks: tuple[str, ...]
+    plan_before: str
+    plan_after: str
+    shards: tuple[ShardLineage, ...]
+    clean: Mapping[int, str]
+    """The served key of each shard that was not touched."""
+    destroyed: Mapping[str, str]
+    """SHA-256 of each destroyed file by name."""
+    work: Work
+    audit: Work
+    of: int
+    """Records that a full retraining would have trained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """Which shards were trained again from scratch, and the work it took."""
+
+    shards: frozenset[int]
+    work: Work
+
+
+def ask(store: ChainStore, members: Iterable[str], records: Iterable[str], now: datetime) -> None:
+    """Keep requests durably until they are forgotten; the shards that hold them are quarantined at once.
+
+    Raises:
+        NotFound: nothing was fitted here.
+    """
+    key = store.key()
+    marks = [*(member_mark(key, m) for m in members), *(record_mark(key, r) for r in records)]
+    with store.locked():
+        said = store.note("waiting").get("requests", {})
+        at = now.astimezone(UTC).isoformat()
+        kept: dict[str, Value] = {**dict.fromkeys(marks, at), **said}
+        store.keep_note("waiting", {"requests": kept})
+        _quarantine(store, kept_terms(store), kept)
+
+
+def missing_records(store: ChainStore, examples: Iterable[Example]) -> list[str]:
+    """Give the marks of records that the model saw and the data no longer holds."""
+    plan = store.plan()
+    divided, _ = divide(plan, store.key(), examples)
+    lost = []
+    for shard in range(plan.shards):
+        for place, entries in store.manifest(shard).slices.items():
+            held = divided.get(shard, {}).get(place, {})
+            lost += [entry.record for entry in entries if entry not in held]
+    return sorted(lost)
+
+
+def due(store: ChainStore, flush: Flush, now: datetime) -> bool:
+    """Tell whether the waiting requests should be replayed now."""
+    said = store.note("waiting").get("requests", {})
+    if not said:
+        return bool(store.note("forgetting"))
+    oldest = min(datetime.fromisoformat(at) for at in said.values())
+    return now - oldest >= flush.age or len(_dirty(store, said)) >= flush.dirty
+
+
+def cost(store: ChainStore) -> Cost:
+    """Count what replaying the waiting requests would take."""
+    said = {**store.note("waiting").get("requests", {}), **store.note("forgetting").get("requests", {})}
+    plan, terms = store.plan(), kept_terms(store)
+    dirty = _dirty(store, said)
+    replay = 0
+    for shard in dirty:
+        kept = {step.key for step in lineage(plan, terms, shard, store.manifest(shard))}
+        after = lineage(plan, terms, shard, without(store.manifest(shard), said))
+        replay += sum(len(step.entries) for step in after if step.key not in kept)
+    return Cost(requests=len(said), dirty=dirty, records=replay, of=records_of(store, range(plan.shards)))
+
+
+def forget(  # what a run needs
+    store: ChainStore,
+    now: Terms,
+    examples: Sequence[Example],
+    *,
+    workers: Workers,
+    sample: float,
+    moved: Moved,
+) -> Forgotten:
+    """Replay the waiting requests, audit a share of the dirty shards from scratch, and destroy what saw them.
+
+    Raises:
+        NotFound: nothing waits.
+        Refused: this machine or code would not give the same bytes, or the data lacks records of others.
+        IntegrityError: a shard differs from its oracle.
+    """
+    terms = kept_terms(store)
+    check_terms(terms, now)
+    with store.locked():
+        batch = _begin(store, terms)
+        gone = batch["requests"]
+        _quarantine(store, terms, gone)
+        dirty = [int(shard) for shard in batch["before"]]
+        _trim(store, gone, dirty)
+        divided, _ = divide(store.plan(), store.key(), examples)
+        work = advance(store, terms, divided, dirty, workers=workers, moved=moved)
+        serve(store, terms, tips(store, terms, range(store.plan().shards)))
+        after = {shard: digests(store, terms, shard) for shard in dirty}
+        audited = _audit(store, terms, examples, after, sample=sample, workers=workers, moved=moved)
+        batch = _doom(store, terms, batch)
+        done = _report(store, batch, after, audited, work)
+        _destroy(store, batch)
+        return done
+
+
+def _begin(store: ChainStore, terms: Terms) -> dict[str, Any]:
+    """Take the waiting requests into a batch, with what stood before; an unfinished batch goes first."""
+    said = store.note("forgetting")
+    waiting = store.note("waiting").get("requests", {})
+    if not said:
+        if not waiting:
+            raise NotFound("nothing waits to be forgotten", "name whom: --member, --record or --recall")
+        plan = store.plan()
+        before: dict[str, Value] = {str(s): dict(digests(store, terms, s)) for s in _dirty(store, waiting)}
+        said = {
+            "requests": waiting,
+            "before": before,
+            "plan": plan_digest(plan),
+            "records": records_of(store, range(plan.shards)),
+            "doomed": {},
+        }
+        store.keep_note("forgetting", said)
+    left: dict[str, Value] = {mark: at for mark, at in waiting.items() if mark not in said["requests"]}
+    store.keep_note("waiting", {"requests": left})
+    return said
+
+
+def _dirty(store: ChainStore, gone: Mapping[str, object]) -> tuple[int, ...]:
+    shards = range(store.plan().shards)
+    return tuple(shard for shard in shards if any(_hit(store.manifest(shard), gone)))
+
+
+def _hit(manifest: Manifest, gone: Mapping[str, object]) -> Iterable[Entry]:
+    return (e for entries in manifest.slices.values() for e in entries if e.member in gone or e.record in gone)
+
+
+def _quarantine(store: ChainStore, terms: Terms, gone: Mapping[str, object]) -> None:
+    """Serve without the dirty shards: exactly the model of the plan that has none of them."""
+    kept = tips(store, terms, set(served_shards(store)) - set(_dirty(store, gone)))
+    serve(store, terms, kept)
+
+
+def _trim(store: ChainStore, gone: Mapping[str, object], dirty: Sequence[int]) -> None:
+    for shard in dirty:
+        store.keep_manifest(shard, without(store.manifest(shard), gone))
+    plan: Plan = leave(store.plan(), gone)
+    if plan_digest(plan) != plan_digest(store.plan()):
+        store.keep_plan(plan)
+
+
+def _audit(  # noqa: PLR0913 # what a run needs
+    store: ChainStore,
+    terms: Terms,
+    examples: Sequence[Example],
+    after: Mapping[int, Mapping[str, str]],
+    *,
+    sample: float,
+    workers: Workers,
+    moved: Moved,
+) -> Audited:
+    """Train a share of the dirty shards from scratch and compare every checkpoint's bytes.
+
+    Raises:
+        IntegrityError: one differs.
+    """
+    chosen = _chosen(store, after, sample)
+    found, work = from_scratch(store, terms, examples, chosen, workers=workers, moved=moved)
+    unequal = [shard for shard in chosen if found[shard] != after[shard]]
+    if unequal:
+        raise IntegrityError(
+            f"shard {unequal[0]} is not what training it from scratch gives",
+            "this machine does not compute the same twice: licet train probe",
+        )
+    return Audited(shards=frozenset(chosen), work=work)
+
+
+def _chosen(store: ChainStore, after: Mapping[int, object], sample: float) -> list[int]:
+    """Choose a share of shards, one at least, in an order that nobody without the key foresees."""
+    salt = store.key() + canonical(plan_digest(store.plan()))
+    ordered = sorted(after, key=lambda shard: hmac.digest(salt, str(shard).encode(), "sha256"))
+    return sorted(ordered[: math.ceil(sample * len(ordered))])
+
+
+def _doom(store: ChainStore, terms: Terms, batch: dict[str, Any]) -> dict[str, Any]:
+    """Write down what will be destroyed before it is: every file that no lineage needs any more."""
+    plan = store.plan()
+    needed = set()
+    for shard in range(plan.shards):
+        steps = lineage(plan, terms, shard, store.manifest(shard))
+        needed |= {store.checkpoint(shard, step.place, step.key) for step in steps}
+    doomed = {str(p.relative_to(store.folder)): file_digest(p) for p in store.checkpoints() if p not in needed}
+    batch["doomed"] = {**batch["doomed"], **doomed}
+    store.keep_note("forgetting", batch)
+    return batch
+
+
+def _destroy(store: ChainStore, batch: Mapping[str, Any]) -> None:
+    for name in batch["doomed"]:
+        (store.folder / name).unlink(missing_ok=True)
+    for folder in store.folder.glob(".oracle-*"):
+        shutil.rmtree(folder)
+    store.drop_note("forgetting")
+
+
+def _report(
+    store: ChainStore, batch: Mapping[str, Any], after: Mapping[int, Mapping[str, str]], audited: Audited, work: Work
+) -> Forgotten:
+    shards = []
+    for shard, then in sorted(after.items()):
+        before = batch["before"][str(shard)]
+        kept = [name for name in before if name in then]
+        shards.append(
+            ShardLineage(
+                shard=shard,
+                start=kept[-1] if kept else "",
+                before=before,
+                after=then,
+                oracle="equal" if shard in audited.shards else "not run",
+            )
+        )
+    return Forgotten(
+        marks=tuple(sorted(batch["requests"])),
+        plan_before=batch["plan"],
+        plan_after=plan_digest(store.plan()),
+        shards=tuple(shards),
+        clean={shard: key for shard, key in served_shards(store).items() if shard not in after},
+        destroyed=batch["doomed"],
+        work=work,
+        audit=audited.work,
+        of=batch["records"],
+    )
