@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from licet.model.errors import UsageError
 from licet.train.examples import Example
 from licet.train.learner import Context, Global, Probabilities, Settings, check_settings, labels_of
-from licet.train.learners.encoders import encode, encoder_global
+from licet.train.learners.encoders import encode, encoder_global, width_of
 from licet.train.tensors import State
 
 KNOWN: Final = {"labels": "", "encoder": "hash:256", "method": "sgd", "rate": "0.05", "epochs": "5", "penalty": "1.0"}
@@ -41,7 +41,7 @@ class SklearnHead:
     def init(self, seed: int) -> State:
         """Give weights of nothing, whatever the seed."""
         del seed
-        width = encode(self._settings["encoder"], ["nothing"]).shape[1]
+        width = width_of(self._settings["encoder"])
         return {
             "coef": np.zeros((len(self._labels), width)),
             "intercept": np.zeros(len(self._labels)),

@@ -11,7 +11,7 @@ from torch.nn import functional
 from licet.train.determinism import pin_torch
 from licet.train.examples import Example
 from licet.train.learner import Context, Global, Probabilities, Settings, check_settings, labels_of
-from licet.train.learners.encoders import encode, encoder_global
+from licet.train.learners.encoders import encode, encoder_global, width_of
 from licet.train.learners.modules import device_of, load_into, state_of
 from licet.train.tensors import State
 
@@ -71,7 +71,7 @@ class TorchHead:
         return torch.from_numpy(encode(self._settings["encoder"], [example.text for example in examples]))
 
     def _module(self) -> torch.nn.Sequential:
-        width, hidden = int(self._settings["encoder"].partition(":")[2]), int(self._settings["hidden"])
+        width, hidden = width_of(self._settings["encoder"]), int(self._settings["hidden"])
         return torch.nn.Sequential(
             torch.nn.Linear(width, hidden),
             torch.nn.ReLU(),
