@@ -88,7 +88,7 @@ def test_a_damaged_checkpoint_is_never_built_upon(tmp_path: Path, workers: Worke
     path = store.checkpoint(0, steps[0].place, steps[0].key)
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
     with pytest.raises(IntegrityError):
-        load(store, 0, steps[0])
+        load(store, 0, steps[0].place, steps[0].key)
     store.checkpoint(0, steps[1].place, steps[1].key).unlink()
     with pytest.raises(LicetError, match=r"damaged|cannot be read"), Workers(1) as others:
         fit(store, terms, examples, workers=others, moved=quiet)

@@ -16,7 +16,7 @@ from licet.train import chain_store
 from licet.train.chain import Terms
 from licet.train.chain_fit import fit
 from licet.train.chain_forget import Flush, ask, cost, due, forget, missing_records
-from licet.train.chain_model import open_model, served_shards
+from licet.train.chain_model import open_model, served
 from licet.train.chain_store import ChainStore, write_whole
 from licet.train.chain_workers import Workers
 from licet.train.examples import Example
@@ -73,9 +73,9 @@ def test_a_request_takes_its_shards_out_at_once_which_is_the_model_without_those
     examples, terms = posts(10), terms_of(HEAD)
     store = planned(tmp_path / "ours", examples, 3, 2)
     fit(store, terms, examples, workers=workers, moved=quiet)
-    all_shards = set(served_shards(store))
+    all_shards = set(served(store))
     ask(store, ["m3"], [], NOW)
-    quarantined = all_shards - set(served_shards(store))
+    quarantined = all_shards - set(served(store))
     assert quarantined == set(cost(store).dirty)
     assert len(quarantined) == 1
     plan, key = store.plan(), store.key()
@@ -214,7 +214,7 @@ def test_a_forgetting_that_is_killed_wherever_it_writes_ends_at_the_oracle(
         if in_a_child(killed) == 0:
             break
         deaths += 1
-        assert set(served_shards(store)) in ({0}, {1}, {0, 1})
+        assert set(served(store)) in ({0}, {1}, {0, 1})
         forget(store, terms, examples, workers=workers, sample=0, moved=quiet)
         assert bytes_of(store) == oracle
         assert not store.note("forgetting")

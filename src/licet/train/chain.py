@@ -224,13 +224,13 @@ def _job(  # noqa: PLR0913, PLR0917 # one job, spelled out
     )
 
 
-def load(store: ChainStore, shard: int, step: Step) -> State:
-    """Read a step's state.
+def load(store: ChainStore, shard: int, place: Slice, key: str) -> State:
+    """Read the state of a checkpoint.
 
     Raises:
         IntegrityError: its checkpoint is damaged or another's.
     """
-    state, header = read_checkpoint(store.checkpoint(shard, step.place, step.key).read_bytes())
-    if header["key"] != step.key:
+    state, header = read_checkpoint(store.checkpoint(shard, place, key).read_bytes())
+    if header["key"] != key:
         raise IntegrityError("a checkpoint stands under another's name", "delete it and run licet train fit again")
     return state

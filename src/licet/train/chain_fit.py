@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from licet.model.errors import IntegrityError, Refused
+from licet.protocol.attestation import Value
 from licet.train.chain import Moved, Terms, advance, check_terms, kept_terms, lineage
 from licet.train.chain_manifest import Divided, Manifest, divide, freeze
 from licet.train.chain_model import serve, tips
@@ -44,9 +45,10 @@ def fit(store: ChainStore, terms: Terms, examples: Iterable[Example], *, workers
         late = _freeze(store, divided)
         shards = range(store.plan().shards)
         work = advance(store, terms, divided, shards, workers=workers, moved=moved)
-        served = tips(store, terms, shards)
-        serve(store, terms, served)
-        return Fitted(work=work, shards=len(served), waiting=waiting, late=late)
+        found = tips(store, terms, shards)
+        serve(store, terms, found)
+        count_records(store, shards)
+        return Fitted(work=work, shards=len(found), waiting=waiting, late=late)
 
 
 def _freeze(store: ChainStore, divided: Divided) -> int:
@@ -59,9 +61,10 @@ def _freeze(store: ChainStore, divided: Divided) -> int:
     return late
 
 
-def records_of(store: ChainStore, shards: Iterable[int]) -> int:
-    """Count the records that some shards see."""
-    return sum(len(entries) for shard in shards for entries in store.manifest(shard).slices.values())
+def count_records(store: ChainStore, shards: Iterable[int]) -> None:
+    """Note how many records some shards see."""
+    counted: dict[str, Value] = {str(shard): sum(map(len, store.manifest(shard).slices.values())) for shard in shards}
+    store.keep_note("sizes", {**store.note("sizes"), **counted})
 
 
 def from_scratch(
@@ -79,7 +82,7 @@ def from_scratch(
         Refused: the data lacks a record of the manifests.
     """
     chosen = sorted(shards)
-    divided, _ = divide(store.plan(), store.key(), examples)
+    divided, _ = divide(store.plan(), store.key(), examples, frozenset(chosen))
     with tempfile.TemporaryDirectory(prefix=".oracle-", dir=store.folder) as folder:
         fresh = ChainStore(Path(folder))
         fresh.keep_plan(store.plan())

@@ -15,9 +15,9 @@ from typing import Any, Final
 from licet.model.errors import IntegrityError, NotFound
 from licet.protocol.attestation import Value, canonical
 from licet.train.chain import Moved, Terms, advance, check_terms, kept_terms, lineage
-from licet.train.chain_fit import digests, from_scratch, records_of, without
-from licet.train.chain_manifest import Entry, Manifest, divide
-from licet.train.chain_model import serve, served_shards, tips
+from licet.train.chain_fit import count_records, digests, from_scratch, without
+from licet.train.chain_manifest import Entry, divide
+from licet.train.chain_model import serve, served, tips
 from licet.train.chain_store import ChainStore, file_digest
 from licet.train.chain_workers import Work, Workers
 from licet.train.examples import Example
@@ -131,7 +131,7 @@ def cost(store: ChainStore) -> Cost:
         kept = {step.key for step in lineage(plan, terms, shard, store.manifest(shard))}
         after = lineage(plan, terms, shard, without(store.manifest(shard), said))
         replay += sum(len(step.entries) for step in after if step.key not in kept)
-    return Cost(requests=len(said), dirty=dirty, records=replay, of=records_of(store, range(plan.shards)))
+    return Cost(requests=len(said), dirty=dirty, records=replay, of=sum(store.note("sizes").values()))
 
 
 def forget(  # what a run needs
@@ -158,9 +158,11 @@ def forget(  # what a run needs
         _quarantine(store, terms, gone)
         dirty = [int(shard) for shard in batch["before"]]
         _trim(store, gone, dirty)
-        divided, _ = divide(store.plan(), store.key(), examples)
+        divided, _ = divide(store.plan(), store.key(), examples, frozenset(dirty))
         work = advance(store, terms, divided, dirty, workers=workers, moved=moved)
-        serve(store, terms, tips(store, terms, range(store.plan().shards)))
+        clean = {shard: each for shard, each in served(store).items() if shard not in dirty}
+        serve(store, terms, {**clean, **tips(store, terms, dirty)})
+        count_records(store, dirty)
         after = {shard: digests(store, terms, shard) for shard in dirty}
         audited = _audit(store, terms, examples, after, sample=sample, workers=workers, moved=moved)
         batch = _doom(store, terms, batch)
@@ -182,7 +184,7 @@ def _begin(store: ChainStore, terms: Terms) -> dict[str, Any]:
             "requests": waiting,
             "before": before,
             "plan": plan_digest(plan),
-            "records": records_of(store, range(plan.shards)),
+            "records": sum(store.note("sizes").values()),
             "doomed": {},
         }
         store.keep_note("forgetting", said)
@@ -192,18 +194,23 @@ def _begin(store: ChainStore, terms: Terms) -> dict[str, Any]:
 
 
 def _dirty(store: ChainStore, gone: Mapping[str, object]) -> tuple[int, ...]:
-    shards = range(store.plan().shards)
-    return tuple(shard for shard in shards if any(_hit(store.manifest(shard), gone)))
+    """Give the shards that saw any of the members or records so marked; a member's shard follows from the mark."""
+    plan = store.plan()
+    members = gone.keys() & plan.rows.keys()
+    found = {plan.shard_of(mark) for mark in members}
+    if len(members) < len(gone):
+        found |= {shard for shard in range(plan.shards) if store.manifest(shard).first(lambda e: e.record in gone)}
+    return tuple(shard for shard in sorted(found) if store.manifest(shard).first(lambda e: _of(e, gone)))
 
 
-def _hit(manifest: Manifest, gone: Mapping[str, object]) -> Iterable[Entry]:
-    return (e for entries in manifest.slices.values() for e in entries if e.member in gone or e.record in gone)
+def _of(entry: Entry, gone: Mapping[str, object]) -> bool:
+    return entry.member in gone or entry.record in gone
 
 
 def _quarantine(store: ChainStore, terms: Terms, gone: Mapping[str, object]) -> None:
     """Serve without the dirty shards: exactly the model of the plan that has none of them."""
-    kept = tips(store, terms, set(served_shards(store)) - set(_dirty(store, gone)))
-    serve(store, terms, kept)
+    dirty = _dirty(store, gone)
+    serve(store, terms, {shard: each for shard, each in served(store).items() if shard not in dirty})
 
 
 def _trim(store: ChainStore, gone: Mapping[str, object], dirty: Sequence[int]) -> None:
@@ -248,13 +255,15 @@ def _chosen(store: ChainStore, after: Mapping[int, object], sample: float) -> li
 
 
 def _doom(store: ChainStore, terms: Terms, batch: dict[str, Any]) -> dict[str, Any]:
-    """Write down what will be destroyed before it is: every file that no lineage needs any more."""
+    """Write down what will be destroyed before it is: every file of a dirty shard that its lineage needs no more."""
     plan = store.plan()
     needed = set()
-    for shard in range(plan.shards):
+    dirty = [int(shard) for shard in batch["before"]]
+    for shard in dirty:
         steps = lineage(plan, terms, shard, store.manifest(shard))
         needed |= {store.checkpoint(shard, step.place, step.key) for step in steps}
-    doomed = {str(p.relative_to(store.folder)): file_digest(p) for p in store.checkpoints() if p not in needed}
+    held = [path for shard in dirty for path in store.checkpoints(shard)]
+    doomed = {str(path.relative_to(store.folder)): file_digest(path) for path in held if path not in needed}
     batch["doomed"] = {**batch["doomed"], **doomed}
     store.keep_note("forgetting", batch)
     return batch
@@ -289,7 +298,7 @@ def _report(
         plan_before=batch["plan"],
         plan_after=plan_digest(store.plan()),
         shards=tuple(shards),
-        clean={shard: key for shard, key in served_shards(store).items() if shard not in after},
+        clean={shard: each.key for shard, each in served(store).items() if shard not in after},
         destroyed=batch["doomed"],
         work=work,
         audit=audited.work,

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -46,8 +46,13 @@ class Manifest:
         return min((place for place, entries in self.slices.items() if any(map(chosen, entries))), default=None)
 
 
-def divide(plan: Plan, key: bytes, examples: Iterable[Example]) -> tuple[Divided, int]:
-    """Put examples into the shards and slices of their members; give also how many are of members not in the plan."""
+def divide(
+    plan: Plan, key: bytes, examples: Iterable[Example], shards: Container[int] | None = None
+) -> tuple[Divided, int]:
+    """Put examples into the shards and slices of their members; give also how many are of members not in the plan.
+
+    With `shards`, examples of other shards are passed over.
+    """
     divided: Divided = defaultdict(lambda: defaultdict(dict))
     waiting = 0
     marks: dict[str, str] = {}
@@ -55,6 +60,8 @@ def divide(plan: Plan, key: bytes, examples: Iterable[Example]) -> tuple[Divided
         mark = marks.get(example.member) or marks.setdefault(example.member, member_mark(key, example.member))
         if mark not in plan.rows:
             waiting += 1
+            continue
+        if shards is not None and plan.shard_of(mark) not in shards:
             continue
         entry = Entry(content=content_mark(key, example), member=mark, record=record_mark(key, example.record))
         divided[plan.shard_of(mark)][plan.slice_of(mark)][entry] = example

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from licet.model.errors import Refused, Unavailable
-from licet.train.chain import Step, Terms, kept_terms, lineage, load
+from licet.train.chain import Terms, kept_terms, lineage, load
 from licet.train.chain_store import ChainStore
 from licet.train.examples import Example
 from licet.train.learner import Learner, Probabilities, find_learner
+from licet.train.plan import Slice
 from licet.train.tensors import State, mean_state, state_digest
 
 if TYPE_CHECKING:
@@ -46,29 +47,40 @@ class Model:
         return np.array([-np.log(chances[np.arange(len(wanted)), wanted]).mean() for chances, wanted in pairs])
 
 
-def tips(store: ChainStore, terms: Terms, shards: Iterable[int]) -> dict[int, Step]:
-    """Give the last step of each shard that has records, in the order of the shards."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """The checkpoint that stands for a shard."""
+
+    place: Slice
+    key: str
+
+
+def tips(store: ChainStore, terms: Terms, shards: Iterable[int]) -> dict[int, Served]:
+    """Give the last checkpoint of each shard that has records."""
     plan = store.plan()
     found = {shard: lineage(plan, terms, shard, store.manifest(shard)) for shard in sorted(shards)}
-    return {shard: steps[-1] for shard, steps in found.items() if steps}
+    return {shard: Served(place=steps[-1].place, key=steps[-1].key) for shard, steps in found.items() if steps}
 
 
-def serve(store: ChainStore, terms: Terms, served: Mapping[int, Step]) -> None:
-    """Switch what is served at once, by replacing one small file.
-
-    Raises:
-        Refused: the learner's globals changed since.
-    """
+def serve(store: ChainStore, terms: Terms, served: Mapping[int, Served]) -> None:
+    """Switch what is served at once, by replacing one small file."""
     shards: dict[str, Value] = {
-        str(shard): {"generation": step.place.generation, "bucket": step.place.bucket, "key": step.key}
-        for shard, step in served.items()
+        str(shard): {"generation": each.place.generation, "bucket": each.place.bucket, "key": each.key}
+        for shard, each in sorted(served.items())
     }
     store.keep_note("served", {"aggregate": terms.aggregate, "shards": shards})
 
 
-def served_shards(store: ChainStore) -> dict[int, str]:
-    """Give the key of the checkpoint that is served for each shard."""
-    return {int(shard): told["key"] for shard, told in store.note("served").get("shards", {}).items()}
+def served(store: ChainStore) -> dict[int, Served]:
+    """Give which checkpoint is served for each shard, in the order of the shards."""
+    told = store.note("served").get("shards", {})
+    return {
+        shard: Served(
+            place=Slice(generation=each["generation"], bucket=each["bucket"]),
+            key=each["key"],
+        )
+        for shard, each in sorted((int(shard), each) for shard, each in told.items())
+    }
 
 
 def open_model(store: ChainStore) -> Model:
@@ -79,13 +91,14 @@ def open_model(store: ChainStore) -> Model:
         Unavailable: it changed again and again while it was read.
     """
     for _ in range(ATTEMPTS):
-        said = store.note("served")
-        if not said.get("shards"):
+        found = served(store)
+        if not found:
             raise Refused("nothing is served: every shard is being replayed, or nothing was fitted", "wait, or fit")
         try:
-            return _read(store, said)
+            states = [load(store, shard, each.place, each.key) for shard, each in found.items()]
         except FileNotFoundError:
             continue
+        return model_of(kept_terms(store), states)
     raise Unavailable("the served model changes again and again", "try again in a moment")
 
 
@@ -95,16 +108,3 @@ def model_of(terms: Terms, states: Sequence[State]) -> Model:
     if terms.aggregate == "weights":
         return Model(learner=learner, states=(mean_state(states),))
     return Model(learner=learner, states=tuple(states))
-
-
-def _read(store: ChainStore, said: dict[str, Any]) -> Model:
-    terms = kept_terms(store)
-    plan = store.plan()
-    wanted = {int(shard): told["key"] for shard, told in said["shards"].items()}
-    states = []
-    for shard in sorted(wanted):
-        steps = [s for s in lineage(plan, terms, shard, store.manifest(shard)) if s.key == wanted[shard]]
-        if not steps:
-            raise FileNotFoundError(wanted[shard])
-        states.append(load(store, shard, steps[0]))
-    return model_of(terms, states)

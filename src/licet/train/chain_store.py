@@ -106,9 +106,10 @@ class ChainStore:
         """Give where a checkpoint lies: its name is the hash of all that it saw."""
         return self.folder / "ckpt" / str(shard) / f"{place.generation}-{place.bucket}.{key}.safetensors"
 
-    def checkpoints(self) -> list[Path]:
-        """List every file among the checkpoints, half-written ones too, in order."""
-        return sorted(path for path in (self.folder / "ckpt").glob("*/*") if path.is_file())
+    def checkpoints(self, shard: int | None = None) -> list[Path]:
+        """List every file among the checkpoints, or those of one shard, half-written ones too, in order."""
+        folder = "*" if shard is None else str(shard)
+        return sorted(path for path in (self.folder / "ckpt").glob(f"{folder}/*") if path.is_file())
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

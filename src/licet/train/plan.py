@@ -10,6 +10,7 @@ import hmac
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from licet.model.errors import InputError, NotFound, UsageError
@@ -129,6 +130,7 @@ def plan_digest(plan: Plan) -> str:
     return hashlib.sha256(plan_bytes(plan)).hexdigest()
 
 
+@lru_cache(maxsize=2)
 def read_plan(written: bytes) -> Plan:
     """Read a plan.
 

@@ -27,7 +27,8 @@ def encode(encoder: str, texts: Sequence[str]) -> NDArray[np.float32]:
     """
     width = width_of(encoder)
     if encoder == MINILM:
-        return np.stack([np.frombuffer(_sentence(text), np.int8) for text in texts]).astype(np.float32) / SCALE
+        whole = np.stack([np.frombuffer(_sentence(text), np.int8) for text in texts])
+        return (whole / np.float32(SCALE)).astype(np.float32)
     halves = [
         HashingVectorizer(n_features=width, analyzer="word", ngram_range=(1, 2), norm=None),
         HashingVectorizer(n_features=width, analyzer="char_wb", ngram_range=(3, 5), norm=None),
