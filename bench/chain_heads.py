@@ -1,8 +1,8 @@
 """Sharded heads over frozen sentence embeddings against one head, on real labelled posts.
 
-`python bench/chain_heads.py [posts] [held out]` reads the posts that LICET_TEST_DATA names, gives them to 10,000 made-up
-members (Zipf), embeds each post by itself, and prints the macro-recall of one logistic head over all posts and of the
-mean of heads over 5, 10, 20 and 50 shards of members. Embeddings are kept below TMPDIR for the next run.
+`python bench/chain_heads.py [posts] [held out]` reads the posts that LICET_TEST_DATA names, gives them to 10,000
+made-up members (Zipf), embeds each post by itself, and prints the macro-recall of one logistic head over all posts and
+of the mean of heads over 5, 10, 20 and 50 shards of members. Embeddings are kept below TMPDIR for the next run.
 """
 
 import hashlib

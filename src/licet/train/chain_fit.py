@@ -4,9 +4,9 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from licet.model.errors import IntegrityError, Refused
-from licet.protocol.attestation import Value
 from licet.train.chain import Moved, Terms, advance, check_terms, kept_terms, lineage
 from licet.train.chain_manifest import Divided, Manifest, divide, freeze
 from licet.train.chain_model import serve, tips
@@ -14,6 +14,9 @@ from licet.train.chain_store import ChainStore, file_digest
 from licet.train.chain_workers import Work, Workers
 from licet.train.examples import Example
 from licet.train.lint import check_globals, check_source
+
+if TYPE_CHECKING:
+    from licet.protocol.attestation import Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

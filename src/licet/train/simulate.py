@@ -113,7 +113,7 @@ def _middle(found: Sequence[float]) -> tuple[float, float]:
 
 
 def chart(estimates: Sequence[Estimate]) -> bytes:
-    """Draw the share against the number of leavers, a panel for each number of slices, as SVG; same input, same bytes."""
+    """Draw the share trained again against the number of leavers, as SVG; the same input gives the same bytes."""
     import matplotlib as mpl  # noqa: PLC0415 # only who draws waits for it
 
     mpl.use("Agg")
