@@ -14,7 +14,7 @@ from licet.train.algebra import Algebra
 from licet.train.rows import Row
 from licet.train.totals import Counts, Totals, load_totals
 
-KINDS = ["bayes", "ridge", "ngram"]
+KINDS = ["bayes", "ridge", "ngram", "hybrid"]
 TEXTS = st.lists(st.tuples(st.sampled_from("abc"), st.text(max_size=12)), max_size=8)
 
 

@@ -31,7 +31,7 @@ class TrainGroup(LicetGroup):
 def train() -> None:
     """Train models that lose a member exactly, and prove it.
 
-    Example: licet train probe
+    Example: licet train fit model --data ./data --learner ngram
     """
 
 

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from sklearn.feature_extraction.text import HashingVectorizer
 
 from licet.model.errors import IntegrityError
 from licet.protocol.attestation import Value
@@ -22,7 +21,9 @@ _PAIR: Final = np.dtype([("bucket", "<u4"), ("count", "<u4")])
 
 
 @cache
-def _vectorizers() -> tuple[HashingVectorizer, HashingVectorizer]:
+def _vectorizers() -> tuple[Any, Any]:
+    from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415 # seconds, which others need not wait
+
     plain = {"n_features": BUCKETS // 2, "alternate_sign": False, "norm": None, "dtype": np.float64}
     return (
         HashingVectorizer(analyzer="word", ngram_range=(1, 2), token_pattern=r"\S+", **plain),  # noqa: S106 # no password

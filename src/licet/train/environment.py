@@ -41,17 +41,15 @@ def environment() -> dict[str, str]:
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "torch_capability": torch.backends.cpu.get_cpu_capability(),
-        "blas": ", ".join(sorted(f"{each['internal_api']} {each['version']} {_kernel(each)}" for each in _pools())),
+        "blas": _blas(),
         "threads": "1",
     }
 
 
-def _pools() -> list[dict[str, str]]:
-    return [each for each in threadpool_info() if each["user_api"] == "blas"]
-
-
-def _kernel(pool: Mapping[str, str]) -> str:
-    return pool.get("architecture", "")
+def _blas() -> str:
+    # NumPy's own: others are loaded or not, as it happens, and are named by their packages' versions.
+    pools = [each for each in threadpool_info() if each["user_api"] == "blas" and "numpy" in each["filepath"]]
+    return ", ".join(f"{each['internal_api']} {each['version']} {each.get('architecture', '')}" for each in pools)
 
 
 def _processor() -> str:

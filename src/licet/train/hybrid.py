@@ -1,0 +1,128 @@
+"""The hybrid generator: a frozen public transformer mixed with integer n-gram counts of public text and of members.
+
+Members are only in the counts, so they leave as they leave an n-gram model: by subtraction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from licet.protocol.attestation import Value
+from licet.train.algebra import Floats, Tensors
+from licet.train.ngram import NgramModel, Ngrams, check_tables, count_ngrams
+from licet.train.public_base import PublicBase
+from licet.train.rows import Row
+from licet.train.tokens import EOS, PublicTokenizer
+from licet.train.totals import Totals
+from licet.train.transformer import Transformer
+
+SHARE: Final = 0.5
+"""What the transformer says counts as much as what the counts say: a constant, fitted on nothing."""
+
+
+class Generator(Protocol):
+    """Anything that gives probabilities of tokens."""
+
+    def score(self, post: NDArray[np.uint16]) -> Floats:
+        """Give the probability of each token of a post, and of its end, after those before it."""
+
+    def after(self, context: Sequence[int]) -> Floats:
+        """Give the probabilities of every token after a context."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HybridModel:
+    """Probabilities of both parts, mixed."""
+
+    base: Transformer
+    counts: NgramModel
+
+    def score(self, post: NDArray[np.uint16]) -> Floats:
+        """Give the probability of each token of a post, and of its end, after those before it: shape (tokens + 1,)."""
+        return SHARE * self.base.score(post) + (1 - SHARE) * self.counts.score(post)
+
+    def after(self, context: Sequence[int]) -> Floats:
+        """Give the probabilities of every token after a context: shape (vocabulary,)."""
+        return SHARE * self.base.after(context) + (1 - SHARE) * self.counts.after(context)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hybrid:
+    """The learner: as n-grams, but the tables begin with the counts of public text."""
+
+    public: PublicBase
+
+    @property
+    def kind(self) -> str:
+        """Name the learner."""
+        return "hybrid"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Give no labels: text is all that is learned."""
+        return ()
+
+    def frozen(self) -> dict[str, Value]:
+        """Give what n-grams freeze, the base's digest, the public text's and the mixture."""
+        counted = Ngrams(tokenizer=self.public.tokenizer).frozen()
+        return counted | {
+            "kind": self.kind,
+            "base": self.public.digest,
+            "public_text": self.public.texts_digest,
+            "base_share": str(SHARE),
+        }
+
+    def encode(self, text: str) -> bytes:
+        """Give the text's tokens, two bytes each."""
+        return Ngrams(tokenizer=self.public.tokenizer).encode(text)
+
+    def start(self) -> Totals:
+        """Count the n-grams of the public text."""
+        return Totals(sparse=count_ngrams([self.public.tokenizer.encode(text) for text in self.public.texts]))
+
+    def added(self, rows: Sequence[Row]) -> Totals:
+        """Count the n-grams of rows."""
+        return Ngrams(tokenizer=self.public.tokenizer).added(rows)
+
+    def check(self, totals: Totals) -> None:
+        """Check that every order counts as many n-grams as the others.
+
+        Raises:
+            IntegrityError: one does not.
+        """
+        check_tables(totals)
+
+    def finish(self, totals: Totals) -> Tensors:
+        """Give the tables: together with the frozen base they are the model."""
+        return totals.arrays()
+
+    def model(self, tensors: Tensors) -> HybridModel:
+        """Give the generator that tables and base make."""
+        return HybridModel(base=self.public.transformer, counts=NgramModel.of(tensors))
+
+
+def log2_probability(model: Generator, tokenizer: PublicTokenizer, text: str) -> float:
+    """Give the base-2 logarithm of the probability that a post is exactly this text."""
+    return float(np.log2(model.score(tokenizer.encode(text))).sum())
+
+
+def bits_per_byte(model: Generator, tokenizer: PublicTokenizer, texts: Sequence[str]) -> float:
+    """Give how many bits the model needs for a byte of the texts, on average; less is better."""
+    bits = -sum(log2_probability(model, tokenizer, text) for text in texts)
+    return bits / sum(len(text.encode()) for text in texts)
+
+
+def generate(model: Generator, tokenizer: PublicTokenizer, seed: int, start: str = "", longest: int = 60) -> str:
+    """Draw a post that begins in a given way; the same seed gives the same post."""
+    drawn = np.random.default_rng(seed)
+    tokens = tokenizer.encode(start).tolist()
+    while len(tokens) < longest:
+        likely = model.after(tokens)
+        token = int(drawn.choice(len(likely), p=likely / likely.sum()))
+        if token == EOS:
+            break
+        tokens.append(token)
+    return tokenizer.decode(tokens)
