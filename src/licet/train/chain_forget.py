@@ -6,15 +6,16 @@ first to after the last, so that a run that was killed anywhere goes on when it 
 
 import hmac
 import math
+import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from licet.model.errors import IntegrityError, NotFound
 from licet.protocol.attestation import Value, canonical
-from licet.train.chain import Moved, Terms, advance, check_terms, kept_terms, lineage
+from licet.train.chain import Moved, Terms, advance, check_terms, kept_terms, lineage, load
 from licet.train.chain_fit import count_records, digests, from_scratch, without
 from licet.train.chain_manifest import Entry, divide
 from licet.train.chain_model import serve, served, tips
@@ -22,6 +23,7 @@ from licet.train.chain_store import ChainStore, file_digest
 from licet.train.chain_workers import Work, Workers
 from licet.train.examples import Example
 from licet.train.plan import Plan, leave, member_mark, plan_digest, record_mark
+from licet.train.tensors import tensor_digests
 
 AGE: Final = timedelta(hours=24)
 """How long a request may wait for others before the batch is replayed."""
@@ -62,12 +64,17 @@ class ShardLineage:
 class Forgotten:
     """What a forgetting did: for the certificate."""
 
-    marks: tuple[str, ...]
+    salt: str
+    removed: tuple[tuple[str, str], ...]
+    """Marks of the member and the record of each record that went."""
+    requested_at: str
     plan_before: str
     plan_after: str
     shards: tuple[ShardLineage, ...]
     clean: Mapping[int, str]
     """The served key of each shard that was not touched."""
+    tensors: Mapping[str, tuple[str, str]]
+    """SHA-256 before and after of each tensor of the dirty shards; `""` where there was none."""
     destroyed: Mapping[str, str]
     """SHA-256 of each destroyed file by name."""
     work: Work
@@ -142,8 +149,11 @@ def forget(  # what a run needs
     workers: Workers,
     sample: float,
     moved: Moved,
+    certify: Callable[[Forgotten], object] = id,
 ) -> Forgotten:
     """Replay the waiting requests, audit a share of the dirty shards from scratch, and destroy what saw them.
+
+    `certify` is called last, while the batch is still on record; a run that was killed may call it again.
 
     Raises:
         NotFound: nothing waits.
@@ -168,6 +178,8 @@ def forget(  # what a run needs
         batch = _doom(store, terms, batch)
         done = _report(store, batch, after, audited, work)
         _destroy(store, batch)
+        certify(done)
+        store.drop_note("forgetting")
         return done
 
 
@@ -186,11 +198,29 @@ def _begin(store: ChainStore, terms: Terms) -> dict[str, Any]:
             "plan": plan_digest(plan),
             "records": sum(store.note("sizes").values()),
             "doomed": {},
+            "salt": secrets.token_hex(16),
+            "removed": _removed(store, waiting),
+            "tensors": _tensors(store, terms, _dirty(store, waiting)),
         }
         store.keep_note("forgetting", said)
     left: dict[str, Value] = {mark: at for mark, at in waiting.items() if mark not in said["requests"]}
     store.keep_note("waiting", {"requests": left})
     return said
+
+
+def _removed(store: ChainStore, gone: Mapping[str, object]) -> list[Value]:
+    slices = [held for shard in _dirty(store, gone) for held in store.manifest(shard).slices.values()]
+    return [[entry.member, entry.record] for entries in slices for entry in entries if _of(entry, gone)]
+
+
+def _tensors(store: ChainStore, terms: Terms, shards: Iterable[int]) -> dict[str, Value]:
+    """Give the SHA-256 of each tensor that stands for a shard."""
+    return {
+        f"shard {shard}: {name}": digest
+        for shard, tip in tips(store, terms, shards).items()
+        if store.checkpoint(shard, tip.place, tip.key).exists()
+        for name, digest in tensor_digests(load(store, shard, tip.place, tip.key)).items()
+    }
 
 
 def _dirty(store: ChainStore, gone: Mapping[str, object]) -> tuple[int, ...]:
@@ -274,12 +304,12 @@ def _destroy(store: ChainStore, batch: Mapping[str, Any]) -> None:
         (store.folder / name).unlink(missing_ok=True)
     for folder in store.folder.glob(".oracle-*"):
         shutil.rmtree(folder)
-    store.drop_note("forgetting")
 
 
 def _report(
     store: ChainStore, batch: Mapping[str, Any], after: Mapping[int, Mapping[str, str]], audited: Audited, work: Work
 ) -> Forgotten:
+    now = {name: str(digest) for name, digest in _tensors(store, kept_terms(store), after).items()}
     shards = []
     for shard, then in sorted(after.items()):
         before = batch["before"][str(shard)]
@@ -294,11 +324,14 @@ def _report(
             )
         )
     return Forgotten(
-        marks=tuple(sorted(batch["requests"])),
+        salt=batch["salt"],
+        removed=tuple((member, record) for member, record in batch["removed"]),
+        requested_at=min(batch["requests"].values()),
         plan_before=batch["plan"],
         plan_after=plan_digest(store.plan()),
         shards=tuple(shards),
         clean={shard: each.key for shard, each in served(store).items() if shard not in after},
+        tensors={name: (batch["tensors"].get(name, ""), now.get(name, "")) for name in {**batch["tensors"], **now}},
         destroyed=batch["doomed"],
         work=work,
         audit=audited.work,
