@@ -1,4 +1,4 @@
-"""`licet train probe`, `fit`, `forget`, `verify` and `demo`."""
+"""`licet train fit`, `forget` and `verify`, for models by algebra."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from licet.cli.terminal import emit, progress, read_text, show
+from licet.cli.train_demo import demo
 from licet.model.errors import InputError, IntegrityError, UsageError
 from licet.protocol.certificate import Certificate, read_certificate
 from licet.protocol.signing_keys import read_private_key, read_public_key
@@ -69,7 +70,7 @@ def _store(path: Path) -> "AlgebraStore":
 
 @click.command()
 @click.argument("store", type=click.Path(path_type=Path))
-@click.option("--learner", default="ridge", show_default=True, help="ridge, ridge-sketch, ridge-both, bayes or ngram.")
+@click.option("--learner", default="ridge", show_default=True, help="How to learn; a wrong name lists all.")
 @click.option("--labels", default="", help="All labels, fixed beforehand: negative,neutral,positive")
 @_data_options
 def fit(store: Path, learner: str, labels: str, data: Path | None, **told: Any) -> None:  # noqa: ANN401 # by click
@@ -86,6 +87,8 @@ def fit(store: Path, learner: str, labels: str, data: Path | None, **told: Any) 
     if data is None:
         raise UsageError("there is nothing to learn from", "name the folder that `licet sync` keeps: --data DIR")
     opened = _store(store)
+    if learner == "hybrid":
+        PublicFolder(root=opened.public).base(progress)
     names = [label.strip() for label in labels.split(",") if label.strip()]
     made = make_algebra(learner, names, PublicFolder(root=opened.public))
     source = Told(data=data, **told).source(labelled=learner not in WITHOUT_LABELS)
@@ -226,5 +229,5 @@ def _recomputed(path: Path, read: Certificate, store: Path | None, told: dict[st
     return [*check_rows(read, learner, rows), *(check_store(read, opened) if store else [])]
 
 
-FITTING: Final[tuple[click.Command, ...]] = (fit, forget, verify)
+FITTING: Final[tuple[click.Command, ...]] = (fit, forget, verify, demo)
 """The commands of this module."""

@@ -115,12 +115,17 @@ def bits_per_byte(model: Generator, tokenizer: PublicTokenizer, texts: Sequence[
     return bits / sum(len(text.encode()) for text in texts)
 
 
-def generate(model: Generator, tokenizer: PublicTokenizer, seed: int, start: str = "", longest: int = 60) -> str:
-    """Draw a post that begins in a given way; the same seed gives the same post."""
+def generate(
+    model: Generator, tokenizer: PublicTokenizer, seed: int, start: str = "", sharpness: float = 1.0, longest: int = 60
+) -> str:
+    """Draw a post that begins in a given way; the same seed gives the same post.
+
+    Above 1, `sharpness` draws likely tokens more often than the model has it.
+    """
     drawn = np.random.default_rng(seed)
     tokens = tokenizer.encode(start).tolist()
     while len(tokens) < longest:
-        likely = model.after(tokens)
+        likely = model.after(tokens) ** sharpness
         token = int(drawn.choice(len(likely), p=likely / likely.sum()))
         if token == EOS:
             break
