@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from forgetting_posts import labelled_posts, zipf_members
 from safetensors.numpy import save
+from samples.labelled_posts import labelled_posts, zipf_members
 
 from licet.train.chain import Terms, new_terms
 from licet.train.chain_fit import fit

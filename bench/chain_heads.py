@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from forgetting_posts import LABELS, labelled_posts, zipf_members
 from numpy.typing import NDArray
+from samples.labelled_posts import LABELS, labelled_posts, zipf_members
 
 from licet.train.examples import Example
 from licet.train.learner import Context
@@ -23,7 +23,7 @@ from licet.train.plan import member_mark, new_plan
 
 KEPT = Path(tempfile.gettempdir()) / "licet-bench-minilm"
 SHARDS = (1, 5, 10, 20, 50)
-SETTINGS = {"labels": ",".join(LABELS), "encoder": "minilm", "method": "logistic"}
+SETTINGS = {"labels": ",".join(LABELS), "encoder": "minilm", "method": "logistic", "balance": "yes"}
 
 
 def embedded(_encoder: str, texts: list[str]) -> NDArray[np.float32]:

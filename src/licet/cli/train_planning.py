@@ -9,8 +9,7 @@ import click
 
 from licet.cli.configuration import configuration
 from licet.cli.terminal import emit, show
-from licet.cli.train_auditing import audit
-from licet.cli.train_reading import Told, data_options
+from licet.cli.train_fitting import Told, data_options
 from licet.model.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def _plan(folder: Path, told: Mapping[str, Any]) -> None:
     emit(
         {"members": len(grown.rows), "joined": len(new), "generations": grown.generations, "plan": plan_digest(grown)},
         [
-            f"{len(grown.rows):,} members in {grown.shards} shards, {grown.generations} generations of {grown.slices} slices",
+            f"{len(grown.rows):,} members in {grown.shards} shards; generations: {grown.generations}",
             f"{len(new):,} joined now; nobody moved",
             f"plan        {plan_digest(grown)}",
             f"keep secret {folder / 'plan.key'}",
@@ -94,7 +93,7 @@ def _signals(path: Path | None) -> "dict[str, Signals]":
 
     if path is None:
         return {}
-    names = [name for name in Signals.__dataclass_fields__]
+    names = list(Signals.__dataclass_fields__)
     with path.open(encoding="utf-8", newline="") as file:
         try:
             return {row["member"]: Signals(**{n: int(row[n]) for n in names if row.get(n)}) for row in _rows(file)}
@@ -135,5 +134,5 @@ def _tell(found: "list[Estimate]", told: Mapping[str, Any]) -> None:
         emit({}, [f"chart: {told['chart']}"])
 
 
-PLANNING: Final[tuple[click.Command, ...]] = (plan, audit)
+PLANNING: Final[tuple[click.Command, ...]] = (plan,)
 """The commands of this module."""

@@ -94,17 +94,30 @@ class Audited:
 def ask(store: ChainStore, members: Iterable[str], records: Iterable[str], now: datetime) -> None:
     """Keep requests durably until they are forgotten; the shards that hold them are quarantined at once.
 
+    Whom neither plan nor model knows is passed over.
+
     Raises:
         NotFound: nothing was fitted here.
     """
     key = store.key()
-    marks = [*(member_mark(key, m) for m in members), *(record_mark(key, r) for r in records)]
+    asked = [*(member_mark(key, m) for m in members), *(record_mark(key, r) for r in records)]
     with store.locked():
+        marks = _known(store, asked)
         said = store.note("waiting").get("requests", {})
         at = now.astimezone(UTC).isoformat()
         kept: dict[str, Value] = {**dict.fromkeys(marks, at), **said}
         store.keep_note("waiting", {"requests": kept})
         _quarantine(store, kept_terms(store), kept)
+
+
+def _known(store: ChainStore, marks: Sequence[str]) -> list[str]:
+    """Keep the marks of members and records that the plan or a manifest knows."""
+    plan = store.plan()
+    known = set(plan.rows)
+    if not known.issuperset(marks):
+        held = (store.manifest(shard).slices.values() for shard in range(plan.shards))
+        known |= {entry.record for slices in held for entries in slices for entry in entries}
+    return [mark for mark in marks if mark in known]
 
 
 def missing_records(store: ChainStore, examples: Iterable[Example]) -> list[str]:
@@ -141,7 +154,7 @@ def cost(store: ChainStore) -> Cost:
     return Cost(requests=len(said), dirty=dirty, records=replay, of=sum(store.note("sizes").values()))
 
 
-def forget(  # what a run needs
+def forget(  # noqa: PLR0913 # what a run needs  # what a run needs
     store: ChainStore,
     now: Terms,
     examples: Sequence[Example],
@@ -149,7 +162,7 @@ def forget(  # what a run needs
     workers: Workers,
     sample: float,
     moved: Moved,
-    certify: Callable[[Forgotten], object] = id,
+    certify: Callable[[Forgotten], object] = lambda _: None,
 ) -> Forgotten:
     """Replay the waiting requests, audit a share of the dirty shards from scratch, and destroy what saw them.
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from licet.model.errors import UsageError
-from licet.train.encoder import SCALE, WIDTH, encoder_digest
-from licet.train.encoder import encoder as sentences
 from licet.train.learner import Global, Origin
 
 MINILM: Final = "minilm"
+SENTENCE: Final = 384
+"""Features of a sentence."""
 
 
 def encode(encoder: str, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -27,6 +27,8 @@ def encode(encoder: str, texts: Sequence[str]) -> NDArray[np.float32]:
     """
     width = width_of(encoder)
     if encoder == MINILM:
+        from licet.train.encoder import SCALE  # noqa: PLC0415 # torch is loaded only where it is needed
+
         whole = np.stack([np.frombuffer(_sentence(text), np.int8) for text in texts])
         return (whole / np.float32(SCALE)).astype(np.float32)
     halves = [
@@ -48,12 +50,14 @@ def width_of(encoder: str) -> int:
     name, _, width = encoder.partition(":")
     if encoder != MINILM and (name != "hash" or not width.isdecimal() or not int(width)):
         raise UsageError(f"there is no encoder `{encoder}`", f"use {MINILM} or hash:256")
-    return WIDTH if encoder == MINILM else int(width)
+    return SENTENCE if encoder == MINILM else int(width)
 
 
 def encoder_global(encoder: str) -> Global:
     """Name an encoder as something that every shard uses."""
     if encoder == MINILM:
+        from licet.train.encoder import encoder_digest  # noqa: PLC0415 # torch is loaded only where it is needed
+
         return Global(name="encoder MiniLM-L6", origin=Origin.PUBLIC, digest=encoder_digest())
     return Global(name=f"encoder {encoder}", origin=Origin.CONSTANT)
 
@@ -61,4 +65,6 @@ def encoder_global(encoder: str) -> Global:
 @lru_cache(maxsize=1 << 17)
 def _sentence(text: str) -> bytes:
     """Encode a text by itself; kept in this process only, so that no file remembers it."""
+    from licet.train.encoder import encoder as sentences  # noqa: PLC0415 # torch is loaded only where it is needed
+
     return sentences().encode(text).tobytes()

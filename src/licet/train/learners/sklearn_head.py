@@ -13,8 +13,19 @@ from licet.train.learner import Context, Global, Probabilities, Settings, check_
 from licet.train.learners.encoders import encode, encoder_global, width_of
 from licet.train.tensors import State
 
-KNOWN: Final = {"labels": "", "encoder": "hash:256", "method": "sgd", "rate": "0.05", "epochs": "5", "penalty": "1.0"}
-"""Settings: `method` is `sgd`, which goes on from slice to slice, or `logistic`, for plans of one slice."""
+KNOWN: Final = {
+    "labels": "",
+    "encoder": "hash:256",
+    "method": "sgd",
+    "rate": "0.05",
+    "epochs": "5",
+    "penalty": "1.0",
+    "balance": "no",
+}
+"""Settings: `method` is `sgd`, which goes on from slice to slice, or `logistic`, for plans of one slice.
+
+With `balance=yes` a label weighs in `logistic` by the inverse of its count in the shard.
+"""
 METHODS: Final = ("sgd", "logistic")
 ABSENT: Final = -30.0
 """The intercept of a label that a shard never saw: its chance is nothing there."""
@@ -106,7 +117,10 @@ class SklearnHead:
         if len(seen) == 1:
             intercept[seen] = 0.0
             return coef, intercept
-        model = LogisticRegression(C=float(self._settings["penalty"]), max_iter=200, random_state=seed % 2**32)
+        weight = "balanced" if self._settings["balance"] == "yes" else None
+        model = LogisticRegression(
+            C=float(self._settings["penalty"]), max_iter=300, class_weight=weight, random_state=seed % 2**32
+        )
         model.fit(features, wanted)
         if len(seen) == 2:  # noqa: PLR2004 # scikit-learn keeps one row for two classes
             coef[seen] = np.vstack([np.zeros_like(model.coef_[0]), model.coef_[0]])
