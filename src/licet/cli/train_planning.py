@@ -9,6 +9,7 @@ import click
 
 from licet.cli.configuration import configuration
 from licet.cli.terminal import emit, show
+from licet.cli.train_auditing import audit
 from licet.cli.train_fitting import Told, data_options
 from licet.model.errors import InputError, UsageError
 
@@ -134,5 +135,5 @@ def _tell(found: "list[Estimate]", told: Mapping[str, Any]) -> None:
         emit({}, [f"chart: {told['chart']}"])
 
 
-PLANNING: Final[tuple[click.Command, ...]] = (plan,)
+PLANNING: Final[tuple[click.Command, ...]] = (plan, audit)
 """The commands of this module."""
