@@ -21,8 +21,9 @@ from samples.labelled_posts import labelled_posts, zipf_members
 
 from licet.train.chain import Terms, new_terms
 from licet.train.chain_fit import fit
-from licet.train.chain_forget import ask, forget
+from licet.train.chain_forget import forget
 from licet.train.chain_model import open_model
+from licet.train.chain_requests import ask
 from licet.train.chain_store import ChainStore
 from licet.train.chain_workers import Workers
 from licet.train.determinism import pin_torch

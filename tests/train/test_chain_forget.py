@@ -5,7 +5,7 @@ import shutil
 import signal
 import warnings
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,13 @@ from licet.model.errors import IntegrityError, NotFound, Refused
 from licet.train import chain_store
 from licet.train.chain import Terms
 from licet.train.chain_fit import fit
-from licet.train.chain_forget import Flush, ask, cost, due, forget, missing_records
+from licet.train.chain_forget import forget
 from licet.train.chain_model import open_model, served
+from licet.train.chain_requests import ask
 from licet.train.chain_store import ChainStore, write_whole
 from licet.train.chain_workers import Workers
 from licet.train.examples import Example
-from licet.train.plan import member_mark, record_mark
+from licet.train.plan import member_mark
 from licet.train.tensors import checkpoint_bytes, read_checkpoint
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,45 +68,6 @@ def test_one_shard_is_tier_c_and_batches_of_any_kind_end_at_the_oracle(
     assert bytes_of(store) == never_saw(tmp_path / "oracle", terms, rest, size, workers)
 
 
-def test_a_request_takes_its_shards_out_at_once_which_is_the_model_without_those_shards(
-    tmp_path: Path, workers: Workers
-) -> None:
-    examples, terms = posts(10), terms_of(HEAD)
-    store = planned(tmp_path / "ours", examples, 3, 2)
-    fit(store, terms, examples, workers=workers, moved=quiet)
-    all_shards = set(served(store))
-    ask(store, ["m3"], [], NOW)
-    quarantined = all_shards - set(served(store))
-    assert quarantined == set(cost(store).dirty)
-    assert len(quarantined) == 1
-    plan, key = store.plan(), store.key()
-    kept = [e for e in examples if plan.shard_of(_mark(key, e)) not in quarantined]
-    oracle = planned(tmp_path / "oracle", kept, 3, 2)
-    fit(oracle, terms, kept, workers=workers, moved=quiet)
-    assert open_model(store).digest() == open_model(oracle).digest()
-
-
-def test_nothing_is_served_while_the_only_shard_is_dirty(tmp_path: Path, workers: Workers) -> None:
-    examples, terms = posts(4), terms_of(HEAD)
-    store = planned(tmp_path, examples, 1, 2)
-    fit(store, terms, examples, workers=workers, moved=quiet)
-    ask(store, ["m1"], [], NOW)
-    with pytest.raises(Refused, match="nothing is served"):
-        open_model(store)
-    forget(store, terms, examples, workers=workers, sample=0, moved=quiet)
-    assert open_model(store).losses(examples).shape == (8,)
-
-
-def test_the_cost_is_told_before_and_is_what_the_replay_takes(tmp_path: Path, workers: Workers) -> None:
-    examples, terms = posts(20), terms_of(HEAD)
-    store = planned(tmp_path, examples, 4, 4)
-    fit(store, terms, examples, workers=workers, moved=quiet)
-    ask(store, ["m3", "m8"], [], NOW)
-    told = cost(store)
-    done = forget(store, terms, examples, workers=workers, sample=0, moved=quiet)
-    assert (told.records, told.of) == (done.work.records, 40)
-
-
 def test_everything_that_saw_the_member_is_destroyed_and_listed(tmp_path: Path, workers: Workers) -> None:
     examples, terms = posts(10), terms_of(HEAD)
     store = planned(tmp_path, examples, 2, 3)
@@ -120,28 +82,6 @@ def test_everything_that_saw_the_member_is_destroyed_and_listed(tmp_path: Path, 
     assert {Path(name).name for name in done.destroyed} == gone | {stray.name}
     assert not stray.exists()
     assert done.plan_before != done.plan_after
-
-
-def test_only_named_records_go_when_records_are_named(tmp_path: Path, workers: Workers) -> None:
-    examples, terms = posts(6), terms_of(HEAD)
-    store = planned(tmp_path / "ours", examples, 2, 2)
-    fit(store, terms, examples, workers=workers, moved=quiet)
-    assert missing_records(store, examples[:-1]) == [record_mark(store.key(), examples[-1].record)]
-    ask(store, [], [examples[-1].record], NOW)
-    done = forget(store, terms, examples[:-1], workers=workers, sample=0, moved=quiet)
-    assert done.plan_before == done.plan_after
-    assert bytes_of(store) == never_saw(tmp_path / "oracle", terms, examples[:-1], (2, 2), workers)
-
-
-def test_a_batch_is_due_by_age_or_by_shards(tmp_path: Path, workers: Workers) -> None:
-    examples = posts(10)
-    store = planned(tmp_path, examples, 4, 1)
-    fit(store, terms_of(HEAD), examples, workers=workers, moved=quiet)
-    assert not due(store, Flush(), NOW)
-    ask(store, ["m1"], [], NOW)
-    assert not due(store, Flush(), NOW + timedelta(hours=23))
-    assert due(store, Flush(), NOW + timedelta(hours=24))
-    assert due(store, Flush(dirty=1), NOW)
 
 
 def test_forgetting_nothing_or_elsewhere_is_refused(tmp_path: Path, workers: Workers) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from licet.protocol.certificate import Certificate
     from licet.train.chain import Terms
-    from licet.train.chain_forget import Cost, Forgotten
+    from licet.train.chain_forget import Forgotten
+    from licet.train.chain_requests import Cost
     from licet.train.chain_store import ChainStore
     from licet.train.sources import Source
 
@@ -83,13 +84,15 @@ def forget_chain(  # what the command was told
     told: Mapping[str, Any],
 ) -> None:
     """Quarantine at once; then, unless only the cost is asked or nothing is due, replay, audit, destroy and sign."""
-    from licet.train.chain_forget import Flush, ask, cost, due
+    from licet.train.chain_requests import Flush, ask, ask_marks, cost, due, missing_marks
     from licet.train.chain_store import ChainStore
 
     store, now = ChainStore(folder), datetime.now(UTC)
     members, records = wanted
     if members or records:
         ask(store, members, records, now)
+    if told["missing"] and source:
+        ask_marks(store, missing_marks(store, source.examples()), now)
     expected = cost(store)
     if told["cost"] or (told["if_due"] and not due(store, Flush(), now)):
         _tell_cost(expected)
@@ -107,7 +110,8 @@ def _replay(
     store: "ChainStore", source: "Source", signer: "Ed25519PrivateKey", recall: str, told: Mapping[str, Any]
 ) -> None:
     from licet.train.chain_certify import certificates, certify
-    from licet.train.chain_forget import cost, forget
+    from licet.train.chain_forget import forget
+    from licet.train.chain_requests import cost
     from licet.train.chain_workers import Workers
 
     with progress("replaying", cost(store).records) as step, Workers(told["workers"] or processes()) as started:

@@ -30,8 +30,9 @@ from licet.train.attacks import (
 )
 from licet.train.chain import Terms, load, new_terms
 from licet.train.chain_fit import fit
-from licet.train.chain_forget import ask, forget
+from licet.train.chain_forget import forget
 from licet.train.chain_model import Model, served
+from licet.train.chain_requests import ask
 from licet.train.chain_store import ChainStore
 from licet.train.chain_workers import Workers
 from licet.train.examples import Example
@@ -109,7 +110,9 @@ def audit(folder: Path, examples: Sequence[Example], setup: Setup, environment: 
     told("gradient ascent")
     approximate = _ascended(store, before, trial)
     ask(store, {each.member for each in trial.leaving}, [], datetime(2026, 1, 1, tzinfo=UTC))
-    rows.append(_row("in quarantine", _states(store), trial, references))
+    left = _states(store)
+    if left:
+        rows.append(_row("in quarantine", left, trial, references))
     told("forgetting")
     forget(store, terms, trial.trained, workers=workers, sample=0, moved=lambda _: None)
     told("training from scratch without those who left")

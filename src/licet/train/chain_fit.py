@@ -33,7 +33,7 @@ def fit(store: ChainStore, terms: Terms, examples: Iterable[Example], *, workers
     """Bring the model to what the plan and the data say; a fit that was killed goes on where it stopped.
 
     Raises:
-        Refused: a forgetting is unfinished, terms differ from those fitted, something global saw members' data, or
+        Refused: requests wait to be forgotten, terms differ, something global saw members' data, or
             the data lacks records that the model saw.
     """
     check_source(terms.learner)
@@ -41,6 +41,8 @@ def fit(store: ChainStore, terms: Terms, examples: Iterable[Example], *, workers
     with store.locked():
         if store.note("forgetting"):
             raise Refused("a forgetting is unfinished", "finish it first: licet train forget")
+        if store.note("waiting").get("requests"):
+            raise Refused("requests wait to be forgotten", "replay them first: licet train forget")
         if store.note("terms"):
             check_terms(kept_terms(store), terms)
         store.keep_note("terms", terms.value())

@@ -10,41 +10,20 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from licet.model.errors import IntegrityError, NotFound
 from licet.protocol.attestation import Value, canonical
 from licet.train.chain import Moved, Terms, advance, check_terms, kept_terms, lineage, load
 from licet.train.chain_fit import count_records, digests, from_scratch, without
-from licet.train.chain_manifest import Entry, divide
+from licet.train.chain_manifest import divide
 from licet.train.chain_model import serve, served, tips
+from licet.train.chain_requests import dirty_shards, of_any, quarantine
 from licet.train.chain_store import ChainStore, file_digest
 from licet.train.chain_workers import Work, Workers
 from licet.train.examples import Example
-from licet.train.plan import Plan, leave, member_mark, plan_digest, record_mark
+from licet.train.plan import Plan, leave, plan_digest
 from licet.train.tensors import tensor_digests
-
-AGE: Final = timedelta(hours=24)
-"""How long a request may wait for others before the batch is replayed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flush:
-    """When a batch is replayed: the oldest request's age, or how many shards wait for it."""
-
-    age: timedelta = AGE
-    dirty: int = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What a forgetting will take, before it starts: records to train again, of how many in all."""
-
-    requests: int
-    dirty: tuple[int, ...]
-    records: int
-    of: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,69 +70,6 @@ class Audited:
     work: Work
 
 
-def ask(store: ChainStore, members: Iterable[str], records: Iterable[str], now: datetime) -> None:
-    """Keep requests durably until they are forgotten; the shards that hold them are quarantined at once.
-
-    Whom neither plan nor model knows is passed over.
-
-    Raises:
-        NotFound: nothing was fitted here.
-    """
-    key = store.key()
-    asked = [*(member_mark(key, m) for m in members), *(record_mark(key, r) for r in records)]
-    with store.locked():
-        marks = _known(store, asked)
-        said = store.note("waiting").get("requests", {})
-        at = now.astimezone(UTC).isoformat()
-        kept: dict[str, Value] = {**dict.fromkeys(marks, at), **said}
-        store.keep_note("waiting", {"requests": kept})
-        _quarantine(store, kept_terms(store), kept)
-
-
-def _known(store: ChainStore, marks: Sequence[str]) -> list[str]:
-    """Keep the marks of members and records that the plan or a manifest knows."""
-    plan = store.plan()
-    known = set(plan.rows)
-    if not known.issuperset(marks):
-        held = (store.manifest(shard).slices.values() for shard in range(plan.shards))
-        known |= {entry.record for slices in held for entries in slices for entry in entries}
-    return [mark for mark in marks if mark in known]
-
-
-def missing_records(store: ChainStore, examples: Iterable[Example]) -> list[str]:
-    """Give the marks of records that the model saw and the data no longer holds."""
-    plan = store.plan()
-    divided, _ = divide(plan, store.key(), examples)
-    lost = []
-    for shard in range(plan.shards):
-        for place, entries in store.manifest(shard).slices.items():
-            held = divided.get(shard, {}).get(place, {})
-            lost += [entry.record for entry in entries if entry not in held]
-    return sorted(lost)
-
-
-def due(store: ChainStore, flush: Flush, now: datetime) -> bool:
-    """Tell whether the waiting requests should be replayed now."""
-    said = store.note("waiting").get("requests", {})
-    if not said:
-        return bool(store.note("forgetting"))
-    oldest = min(datetime.fromisoformat(at) for at in said.values())
-    return now - oldest >= flush.age or len(_dirty(store, said)) >= flush.dirty
-
-
-def cost(store: ChainStore) -> Cost:
-    """Count what replaying the waiting requests would take."""
-    said = {**store.note("waiting").get("requests", {}), **store.note("forgetting").get("requests", {})}
-    plan, terms = store.plan(), kept_terms(store)
-    dirty = _dirty(store, said)
-    replay = 0
-    for shard in dirty:
-        kept = {step.key for step in lineage(plan, terms, shard, store.manifest(shard))}
-        after = lineage(plan, terms, shard, without(store.manifest(shard), said))
-        replay += sum(len(step.entries) for step in after if step.key not in kept)
-    return Cost(requests=len(said), dirty=dirty, records=replay, of=sum(store.note("sizes").values()))
-
-
 def forget(  # noqa: PLR0913 # what a run needs  # what a run needs
     store: ChainStore,
     now: Terms,
@@ -178,7 +94,7 @@ def forget(  # noqa: PLR0913 # what a run needs  # what a run needs
     with store.locked():
         batch = _begin(store, terms)
         gone = batch["requests"]
-        _quarantine(store, terms, gone)
+        quarantine(store, terms, gone)
         dirty = [int(shard) for shard in batch["before"]]
         _trim(store, gone, dirty)
         divided, _ = divide(store.plan(), store.key(), examples, frozenset(dirty))
@@ -204,7 +120,7 @@ def _begin(store: ChainStore, terms: Terms) -> dict[str, Any]:
         if not waiting:
             raise NotFound("nothing waits to be forgotten", "name whom: --member, --record or --recall")
         plan = store.plan()
-        before: dict[str, Value] = {str(s): dict(digests(store, terms, s)) for s in _dirty(store, waiting)}
+        before: dict[str, Value] = {str(s): dict(digests(store, terms, s)) for s in dirty_shards(store, waiting)}
         said = {
             "requests": waiting,
             "before": before,
@@ -213,7 +129,7 @@ def _begin(store: ChainStore, terms: Terms) -> dict[str, Any]:
             "doomed": {},
             "salt": secrets.token_hex(16),
             "removed": _removed(store, waiting),
-            "tensors": _tensors(store, terms, _dirty(store, waiting)),
+            "tensors": _tensors(store, terms, dirty_shards(store, waiting)),
         }
         store.keep_note("forgetting", said)
     left: dict[str, Value] = {mark: at for mark, at in waiting.items() if mark not in said["requests"]}
@@ -222,8 +138,8 @@ def _begin(store: ChainStore, terms: Terms) -> dict[str, Any]:
 
 
 def _removed(store: ChainStore, gone: Mapping[str, object]) -> list[Value]:
-    slices = [held for shard in _dirty(store, gone) for held in store.manifest(shard).slices.values()]
-    return [[entry.member, entry.record] for entries in slices for entry in entries if _of(entry, gone)]
+    slices = [held for shard in dirty_shards(store, gone) for held in store.manifest(shard).slices.values()]
+    return [[entry.member, entry.record] for entries in slices for entry in entries if of_any(entry, gone)]
 
 
 def _tensors(store: ChainStore, terms: Terms, shards: Iterable[int]) -> dict[str, Value]:
@@ -234,26 +150,6 @@ def _tensors(store: ChainStore, terms: Terms, shards: Iterable[int]) -> dict[str
         if store.checkpoint(shard, tip.place, tip.key).exists()
         for name, digest in tensor_digests(load(store, shard, tip.place, tip.key)).items()
     }
-
-
-def _dirty(store: ChainStore, gone: Mapping[str, object]) -> tuple[int, ...]:
-    """Give the shards that saw any of the members or records so marked; a member's shard follows from the mark."""
-    plan = store.plan()
-    members = gone.keys() & plan.rows.keys()
-    found = {plan.shard_of(mark) for mark in members}
-    if len(members) < len(gone):
-        found |= {shard for shard in range(plan.shards) if store.manifest(shard).first(lambda e: e.record in gone)}
-    return tuple(shard for shard in sorted(found) if store.manifest(shard).first(lambda e: _of(e, gone)))
-
-
-def _of(entry: Entry, gone: Mapping[str, object]) -> bool:
-    return entry.member in gone or entry.record in gone
-
-
-def _quarantine(store: ChainStore, terms: Terms, gone: Mapping[str, object]) -> None:
-    """Serve without the dirty shards: exactly the model of the plan that has none of them."""
-    dirty = _dirty(store, gone)
-    serve(store, terms, {shard: each for shard, each in served(store).items() if shard not in dirty})
 
 
 def _trim(store: ChainStore, gone: Mapping[str, object], dirty: Sequence[int]) -> None:
