@@ -72,7 +72,7 @@ def _known(store: ChainStore, marks: Sequence[str]) -> list[str]:
 
 
 def missing_marks(store: ChainStore, examples: Iterable[Example]) -> list[str]:
-    """Give marks of what the model saw and the data lacks: of members where nothing is left of theirs, or of records."""
+    """Give marks of what the model saw and the data lacks: members of whom nothing is left, and other records."""
     plan = store.plan()
     divided, _ = divide(plan, store.key(), examples)
     lost: list[Entry] = []
