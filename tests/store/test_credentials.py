@@ -24,7 +24,7 @@ def owner(conn: Connection, token: str, at: datetime) -> str | None:
 
 def client_owner(conn: Connection, issued: credentials.Issued, at: datetime) -> str | None:
     found = credentials.holder_of_client(conn, issued.credential_id, issued.secret, at)
-    return found[0].recipient_id if found else None
+    return found.recipient_id if found else None
 
 
 def test_a_token_opens_until_it_expires(any_house: House, now: datetime) -> None:

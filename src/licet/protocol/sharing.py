@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
+import orjson
+
 from licet.model.errors import InputError
 from licet.model.licenses import License
 
@@ -157,6 +159,6 @@ def file_id(name: str, scheme: Format = "parquet") -> str:
     return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
 
 
-def ndjson(lines: Iterable[Mapping[str, Any]]) -> str:
+def ndjson(lines: Iterable[Mapping[str, Any]]) -> bytes:
     """Give lines of JSON, one object each."""
-    return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+    return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)

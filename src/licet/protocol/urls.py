@@ -5,7 +5,6 @@ the Rust reader of Delta Sharing clients takes an address as signed only under a
 """
 
 import base64
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping
@@ -33,7 +32,7 @@ class FileClaim:
 def _mac(secret: bytes, use: str, parts: list[str | int]) -> str:
     # The use stands inside what is signed, so that a signature for one use opens nothing of another.
     said = json.dumps([use, *parts], separators=(",", ":"), ensure_ascii=True)
-    return hmac.new(secret, said.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(secret, said.encode(), "sha256").hex()
 
 
 def file_signature(secret: bytes, claim: FileClaim) -> str:

@@ -7,7 +7,6 @@ from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.concurrency import run_in_threadpool
 
 from licet.model.errors import LicetError, Refused
 from licet.model.licenses import License, RecipientId
@@ -19,12 +18,11 @@ from licet.server.desk import AtDesk, Desk
 from licet.server.errors import missing, signed_out
 from licet.server.limits import network_of
 from licet.store.asof import license_as_of, licenses_as_of
-from licet.store.credentials import Holder, holder_of_license, holder_of_token
-from licet.store.database import reading
+from licet.store.credentials import Holder, holder_of_license, holder_of_token, token_hash
 from licet.store.facts import last_seq
 
 
-def recipient_of(request: Request, desk: AtDesk) -> RecipientId:
+async def recipient_of(request: Request, desk: AtDesk) -> RecipientId:
     """Give the recipient whose bearer or access token a request carries, if they may ask from there and now.
 
     Raises:
@@ -34,13 +32,16 @@ def recipient_of(request: Request, desk: AtDesk) -> RecipientId:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise failed(request, desk, signed_out("a bearer token is missing"))
-    with reading(desk.house.database) as conn:
-        holder = holder_of_token(conn, token.strip(), desk.now())
-    if holder is None:
+    holder = await desk.aside(_bearer, desk, token.strip())
+    if holder is None or holder.until <= desk.now():
         raise failed(request, desk, signed_out("the bearer token is unknown or has expired"))
     admit(request, desk, holder)
     desk.limits.requests.take(holder.recipient_id)
     return holder.recipient_id
+
+
+def _bearer(desk: Desk, token: str) -> Holder | None:
+    return desk.memory.ask(("bearer", token_hash(token)), lambda conn: holder_of_token(conn, token, desk.now()))
 
 
 def failed(request: Request, desk: Desk, error: LicetError) -> LicetError:
@@ -95,7 +96,7 @@ async def file_gate(request: Request, desk: AtDesk) -> None:
         WireError: 429, the recipient asks too much.
         Refused: the address is not signed, was given out before access was revoked, or is asked from elsewhere.
     """
-    holder = await run_in_threadpool(_file_holder, request, desk)
+    holder = await desk.aside(_file_holder, request, desk)
     wait = desk.limits.files.take(holder.recipient_id, desk.options.wait_s)
     if wait:
         await asyncio.sleep(wait)
@@ -105,8 +106,7 @@ def _file_holder(request: Request, desk: Desk) -> Holder:
     claim = _signed_claim(request, desk)
     if claim is None:
         raise failed(request, desk, Refused("the file address is not signed by this server", "query the table again"))
-    with reading(desk.house.database) as conn:
-        holder = holder_of_license(conn, claim.license_id)
+    holder = desk.memory.ask(("holder", claim.license_id), lambda conn: holder_of_license(conn, claim.license_id))
     if holder is None:
         raise Refused("the file address names no license of a recipient", "query the table again")
     admit(request, desk, holder)
@@ -147,8 +147,7 @@ class Grant:
 
 def licenses_of(desk: Desk, recipient_id: str) -> list[tuple[License, str]]:
     """Give a recipient's licenses and their states."""
-    with reading(desk.house.database) as conn:
-        everyone = licenses_as_of(conn, last_seq(conn))
+    everyone = desk.memory.ask("licenses", lambda conn: licenses_as_of(conn, last_seq(conn)))
     return [(license_, state) for license_, state in everyone if license_.recipient_id == recipient_id]
 
 
@@ -194,8 +193,7 @@ def grant_of(desk: Desk, recipient_id: str, share: str, schema: str, table: str)
 
 def license_of_file(desk: Desk, license_id: str) -> tuple[License, str]:
     """Give the license that a signed address names, as it stands now."""
-    with reading(desk.house.database) as conn:
-        return license_as_of(conn, license_id, last_seq(conn))
+    return desk.memory.ask(("license", license_id), lambda conn: license_as_of(conn, license_id, last_seq(conn)))
 
 
 def require_active(license_: License, state: str, now: datetime) -> None:

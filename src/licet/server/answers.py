@@ -1,17 +1,18 @@
 """Write a table's answer: its head, a page of files under signed addresses, and a last line where one is due."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
 
 from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from licet.protocol import sharing as wire
 from licet.protocol.lines import Head, Kind, Line, Link, end_line, file_line, metadata_line, protocol_line
 from licet.protocol.urls import FileClaim
 from licet.server.desk import Desk
-from licet.server.offers import Offer
+from licet.server.offers import Offer, Place, about, offer_of
 from licet.server.outlet import Wanted
 from licet.server.pages import Tokens, cut
 from licet.server.questions import Paging, capabilities_of, file_scheme
@@ -48,6 +49,8 @@ class Manner:
     """By which file ids are made, None where the request names none."""
     base: str
     """The address that the recipient uses, without the sharing prefix."""
+    revoked: datetime
+    """Addresses that were given to the recipient before this instant open nothing."""
 
     @classmethod
     def of(cls, request: Request, desk: Desk) -> Self:
@@ -58,7 +61,8 @@ class Manner:
         """
         said, answered = capabilities_of(request)
         base = desk.options.public_url.rstrip("/") or str(request.base_url).rstrip("/")
-        return cls(said=said, answered=answered, scheme=file_scheme(request), base=base)
+        revoked = request.state.holder.revoked
+        return cls(said=said, answered=answered, scheme=file_scheme(request), base=base, revoked=revoked)
 
     def headers(self, version: int) -> dict[str, str]:
         """Give the headers of an answer."""
@@ -69,6 +73,15 @@ class Manner:
         """Give an answer without files, under a version's header."""
         lines = [protocol_line(self.answered), metadata_line(self.answered, head)]
         return Response(wire.ndjson(lines), headers=self.headers(version), media_type=NDJSON)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What an answer follows from, but for the table."""
+
+    manner: Manner
+    paging: Paging
+    has_token: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +151,26 @@ class Answer:
             expires=expires,
         )
         return Wanted(claim=claim, size=entry.size)
+
+
+async def told(desk: Desk, place: Place, asked: Asked, make: Callable[[Offer], Response]) -> Response:
+    """Give the answer that was given lately to the same question about the same version, or make it.
+
+    Whether the question may be answered at all is looked at every time.
+
+    Raises:
+        WireError: the question cannot be answered.
+        Unavailable: the table awaits a build.
+    """
+    offer = await about(desk, place, offer_of, desk, place)
+    # A token ends, and an address at an outlet is a delivery each time it is given out.
+    if not desk.addresses.are_free or asked.has_token:
+        return await run_in_threadpool(make, offer)
+    name = (place.license.license_id, place.name, offer.version, asked)
+    found = desk.kept.find(name, desk.now())
+    if found is not None:
+        return found
+    return await run_in_threadpool(desk.kept.answer, name, desk.now(), lambda: make(offer))
 
 
 def current(

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI
@@ -12,12 +13,16 @@ from licet.server.access import file_gate
 from licet.server.audit import Audited, Trail
 from licet.server.barrier import Barrier
 from licet.server.desk import Desk, ServerOptions
+from licet.server.kept import Kept
 from licet.server.limits import Buckets, Limits
 from licet.server.outlet import addresses_of
 from licet.store.house import House
+from licet.store.memory import Memory
 
 THREADS = 200
 """Requests that may look at the database or a disk at the same moment."""
+LIVES = 60
+"""An answer is given again for so small a part of the time that its addresses work."""
 
 
 @contextlib.asynccontextmanager
@@ -28,6 +33,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await run_in_threadpool(app.state.trail.stop)
+        await run_in_threadpool(app.state.desk.memory.close)
 
 
 def create_app(house: House, options: ServerOptions) -> FastAPI:
@@ -37,9 +43,18 @@ def create_app(house: House, options: ServerOptions) -> FastAPI:
         UsageError: no object store signs addresses that work as long as is asked.
     """
     app = FastAPI(title="licet", lifespan=_lifespan)
-    barrier = Barrier(house, options.wait_s)
+    memory = Memory(house.database)
+    barrier = Barrier(memory, options.wait_s)
     addresses = addresses_of(house, options.secret, options.horizon_s, options.wait_s, options.clock)
-    app.state.desk = Desk(house=house, options=options, barrier=barrier, addresses=addresses, limits=_limits(options))
+    app.state.desk = Desk(
+        house=house,
+        options=options,
+        memory=memory,
+        barrier=barrier,
+        addresses=addresses,
+        limits=_limits(options),
+        kept=Kept(timedelta(seconds=options.horizon_s) / LIVES),
+    )
     app.state.trail = Trail(house.database, options.audit_queue)
     errors.install(app)
     for room in (sharing, oauth, recalls, compliance_jobs, compliance_streams, sign_in, settings):

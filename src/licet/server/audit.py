@@ -77,7 +77,9 @@ class Trail:
         """Hand in a record that has its place."""
         with self._changed:
             self._kept.append(entry)
-            self._changed.notify_all()
+            # While records gather the thread sleeps on, and finds this one when it wakes.
+            if len(self._kept) in {1, BATCH}:
+                self._changed.notify_all()
 
     def _run(self) -> None:
         while batch := self._next_batch():

@@ -10,9 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from licet.model.errors import Unavailable
 from licet.server.errors import missing
-from licet.store.database import reading
 from licet.store.facts import newest_withdrawal
-from licet.store.house import House
+from licet.store.memory import Memory
 from licet.store.parties import checked_seq
 
 LOOK_S = 0.005
@@ -22,9 +21,9 @@ LOOK_S = 0.005
 class Barrier:
     """Lets a read of a license begin once nothing withdrawn before it is left in its tables."""
 
-    def __init__(self, house: House, wait_s: float) -> None:
-        """Guard a house; wait at most `wait_s` seconds."""
-        self._house = house
+    def __init__(self, memory: Memory, wait_s: float) -> None:
+        """Guard a house by what its database says; wait at most `wait_s` seconds."""
+        self._memory = memory
         self._wait_s = wait_s
         self._looks: dict[str, asyncio.Task[int]] = {}
 
@@ -35,7 +34,7 @@ class Barrier:
             WireError: 404, the license's tables were never built.
             Unavailable: the recall did not finish in time.
         """
-        wanted, checked = await run_in_threadpool(self._first_look, license_id)
+        wanted, checked = await self._look_aside(license_id)
         if checked < 0:
             raise missing(f"table files missing: `{license_id}` has not been built yet")
         clock = asyncio.get_running_loop().time
@@ -45,13 +44,15 @@ class Barrier:
                 raise Unavailable("rows are being withdrawn from this table", "try again in a moment")
             checked = await self._next_look(license_id)
 
-    def _first_look(self, license_id: str) -> tuple[int, int]:
-        with reading(self._house.database) as conn:
-            return newest_withdrawal(conn), checked_seq(conn, license_id)
+    async def _look_aside(self, license_id: str) -> tuple[int, int]:
+        if self._memory.is_local:
+            return self._look(license_id)
+        return await run_in_threadpool(self._look, license_id)
 
-    def _look(self, license_id: str) -> int:
-        with reading(self._house.database) as conn:
-            return checked_seq(conn, license_id)
+    def _look(self, license_id: str) -> tuple[int, int]:
+        return self._memory.ask(
+            ("barrier", license_id), lambda conn: (newest_withdrawal(conn), checked_seq(conn, license_id))
+        )
 
     async def _next_look(self, license_id: str) -> int:
         # The watermark only grows, so a look that began before somebody joined it still tells them the truth.
@@ -63,4 +64,4 @@ class Barrier:
 
     async def _look_soon(self, license_id: str) -> int:
         await asyncio.sleep(LOOK_S)
-        return await run_in_threadpool(self._look, license_id)
+        return (await self._look_aside(license_id))[1]

@@ -8,15 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from licet.protocol.lines import Kind
 from licet.protocol.sharing import Format
 from licet.server.access import AsRecipient
-from licet.server.answers import Answer, Entry, Manner, current
+from licet.server.answers import Answer, Asked, Entry, Manner, current, told
 from licet.server.desk import AtDesk, Desk
 from licet.server.errors import WireError, invalid
-from licet.server.offers import Offer, offer_of, place_of, settle
+from licet.server.offers import Offer, place_of, settle
 from licet.server.questions import (
     ChangesQuestion,
     Question,
@@ -26,7 +25,6 @@ from licet.server.questions import (
     too_early,
     too_late,
 )
-from licet.store.database import reading
 from licet.store.history import Change, since_build
 
 
@@ -47,8 +45,11 @@ def versions_of(desk: Desk, offer: Offer) -> tuple[Change, ...]:
     place = offer.place
     if offer.snapshot is None:
         raise no_feed(place.asked)
-    with reading(desk.house.database) as conn:
-        return since_build(conn, place.license.license_id, offer.snapshot, place.name)
+    license_id, snapshot = place.license.license_id, offer.snapshot
+    return desk.memory.ask(
+        ("changes", license_id, place.name, snapshot.version),
+        lambda conn: since_build(conn, license_id, snapshot, place.name),
+    )
 
 
 def no_feed(asked: str) -> WireError:
@@ -60,14 +61,15 @@ async def get_changes(
     request: Request, desk: AtDesk, who: AsRecipient, share: str, schema: str, table: str
 ) -> Response:
     """Give what came to a table and which keys left it, once nothing withdrawn before the question is in its files."""
-    question = read_changes_question(request.query_params, Manner.of(request, desk).said)
-    place = await run_in_threadpool(place_of, desk, who, share, schema, table)
+    manner = Manner.of(request, desk)
+    question = read_changes_question(request.query_params, manner.said)
+    place = await desk.aside(place_of, desk, who, share, schema, table)
     if place.table is None:
         raise no_feed(place.asked)
     require_ends(question)
     await settle(desk, place)
-    manner = Manner.of(request, desk)
-    return await run_in_threadpool(lambda: _changes(desk, offer_of(desk, place), question, manner))
+    asked = Asked(manner=manner, paging=question.paging, has_token=bool(question.paging.token))
+    return await told(desk, place, asked, lambda offer: _changes(desk, offer, question, manner))
 
 
 def _changes(desk: Desk, offer: Offer, question: ChangesQuestion, manner: Manner) -> Response:

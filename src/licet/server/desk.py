@@ -1,11 +1,12 @@
-"""What every request can reach: the house, the options, the read barrier, and snapshots kept while they are current."""
+"""What every request can reach: the house, the options, the read barrier, and what is kept while it is current."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
 from licet.model.errors import Unavailable
@@ -14,13 +15,17 @@ from licet.model.records import Table
 from licet.policy.notice import Notice, digest
 from licet.server.barrier import Barrier
 from licet.server.errors import missing
+from licet.server.kept import Kept
 from licet.server.limits import Limits
 from licet.server.outlet import Addresses
 from licet.store.asof import notice_in_force, notices_as_of
-from licet.store.database import reading
 from licet.store.facts import newest_withdrawal
 from licet.store.house import House
+from licet.store.memory import Memory
 from licet.store.shared import Snapshot
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def utc_now() -> datetime:
@@ -66,16 +71,31 @@ class Desk:
 
     house: House
     options: ServerOptions
+    memory: Memory
     barrier: Barrier
     addresses: Addresses
     limits: Limits
+    kept: Kept
     _snapshots: dict[tuple[str, Table], Snapshot] = field(default_factory=dict)
-    _rules: tuple[tuple[int, int], str] = ((-1, -1), "")
-    _notices: tuple[int, tuple[Notice, ...]] = (-1, ())
 
     def now(self) -> datetime:
         """Give the instant that the injected clock shows."""
         return self.options.clock()
+
+    async def aside(self, look: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Look something up in memory: right here where that waits for no network, else in a thread."""
+        if self.memory.is_local:
+            return look(*args, **kwargs)
+        return await run_in_threadpool(look, *args, **kwargs)
+
+    def is_at_hand(self, license_: License, table: Table) -> bool:
+        """Tell whether the current version is in memory, so that nothing about it need be waited for."""
+        kept = self._snapshots.get((license_.license_id, table))
+        return (
+            kept is not None
+            and self.memory.is_local
+            and self.house.shared.is_newest(license_.license_id, table, kept.version)
+        )
 
     def snapshot(self, license_: License, table: Table) -> Snapshot:
         """Give a table's current version.
@@ -85,7 +105,7 @@ class Desk:
         """
         key = (license_.license_id, table)
         kept = self._snapshots.get(key)
-        if kept is not None and kept.version == self.house.shared.latest_version(*key):
+        if kept is not None and self.house.shared.is_newest(*key, kept.version):
             return kept
         fresh = self.house.shared.snapshot(*key)
         if fresh is None:
@@ -99,26 +119,31 @@ class Desk:
         Raises:
             Unavailable: the table awaits a build.
         """
-        with reading(self.house.database) as conn:
-            current = self._digest_in_force(conn)
+        current = self._digest_in_force()
         if not current or current != snapshot.facts.policy_digest:
             raise Unavailable(
                 f"the rules in force changed after `{license_.license_id}` was built", "try again after its next build"
             )
 
-    def _digest_in_force(self, conn: Connection) -> str:
-        """Give the digest of the notice in force; kept until a newer withdrawal (each notice is one) or an effect."""
-        seq, now = newest_withdrawal(conn), self.now()
-        if self._notices[0] != seq:
-            self._notices = (seq, tuple(notices_as_of(conn, seq)))
-        key = (seq, sum(notice.effective <= now for notice in self._notices[1]))
-        if self._rules[0] != key:
-            notice = notice_in_force(conn, seq, now)
-            self._rules = (key, digest(notice) if notice else "")
-        return self._rules[1]
+    def _digest_in_force(self) -> str:
+        """Give the digest of the notice in force, empty if there is none; it changes with facts, and with time."""
+        notices = self.memory.ask("notices", _notices)
+        return self.memory.ask(
+            ("rules", sum(notice.effective <= self.now() for notice in notices)),
+            lambda conn: _digest_in_force(conn, self.now()),
+        )
 
 
-def desk_of(request: Request) -> Desk:
+def _notices(conn: Connection) -> tuple[Notice, ...]:
+    return tuple(notices_as_of(conn, newest_withdrawal(conn)))
+
+
+def _digest_in_force(conn: Connection, now: datetime) -> str:
+    notice = notice_in_force(conn, newest_withdrawal(conn), now)
+    return digest(notice) if notice else ""
+
+
+async def desk_of(request: Request) -> Desk:
     """Give the desk that a request came to."""
     desk: Desk = request.app.state.desk
     return desk

@@ -79,7 +79,7 @@ async def _find(desk: Desk, claim: FileClaim) -> Found:
     """
     if claim.table == REMOVALS:
         return await run_in_threadpool(_found_removals, desk, claim)
-    license_ = await run_in_threadpool(_license, desk, claim)
+    license_ = await desk.aside(_license, desk, claim)
     kept = await run_in_threadpool(_found_keys, desk, license_, claim)
     if kept is not None:
         return kept

@@ -90,14 +90,13 @@ def _exchange(request: Request, desk: Desk, body: bytes) -> dict[str, Any]:
     except TokenError as error:
         raise failed(request, desk, error) from error
     with reading(desk.house.database) as conn:
-        found = holder_of_client(conn, asked.client_id, asked.secret, now)
-    if found is None:
+        holder = holder_of_client(conn, asked.client_id, asked.secret, now)
+    if holder is None:
         raise failed(request, desk, TokenError("invalid_client", "unknown client, or not its secret", 401))
-    holder, ends = found
     admit(request, desk, holder)
     desk.limits.requests.take(holder.recipient_id)
     _require_grant(asked)
-    expires = min(now + timedelta(seconds=desk.options.access_token_s), ends)
+    expires = min(now + timedelta(seconds=desk.options.access_token_s), holder.until)
     with transaction(desk.house.database) as conn:
         token = issue_access_token(conn, holder.credential_id, now, expires)
     lasts = int((expires - now).total_seconds())

@@ -3,10 +3,14 @@
 A license's table is offered at its current version only, once nothing withdrawn before the question is left in it.
 """
 
+import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
+
+from fastapi.concurrency import run_in_threadpool
 
 from licet.model.errors import Unavailable
 from licet.model.licenses import License
@@ -16,10 +20,12 @@ from licet.protocol.predicates import Ranges, bucket_range
 from licet.protocol.sharing import REMOVALS, SCHEMA, table_id
 from licet.server.access import grant_of, licenses_of, require_active
 from licet.server.desk import Desk
-from licet.store.database import reading
 from licet.store.history import departed
 from licet.store.removals import SCHEMA_STRING, removals
 from licet.store.shared import DataFile, Snapshot
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _NEVER: Final = datetime.fromtimestamp(0, UTC)
 
@@ -57,6 +63,13 @@ def place_of(desk: Desk, recipient_id: str, share: str, schema: str, table: str)
     grant = grant_of(desk, recipient_id, share, schema, table)
     require_active(grant.license, grant.state, desk.now())
     return Place(license=grant.license, table=grant.table, asked=asked)
+
+
+async def about(desk: Desk, place: Place, tell: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Tell something of a table: right here where all of it is in memory, else in a thread."""
+    if place.table is not None and desk.is_at_hand(place.license, place.table):
+        return tell(*args, **kwargs)
+    return await run_in_threadpool(tell, *args, **kwargs)
 
 
 async def settle(desk: Desk, place: Place) -> None:
@@ -144,8 +157,7 @@ def described(desk: Desk, place: Place) -> Offer:
 def _removals(desk: Desk, place: Place) -> Offer:
     """Give the removals: every version of a table with which rows left makes another version of theirs."""
     license_id = place.license.license_id
-    with reading(desk.house.database) as conn:
-        changes = departed(conn, license_id)
+    changes = desk.memory.ask(("departed", license_id), lambda conn: departed(conn, license_id))
     return Offer(
         place=place,
         version=len(changes),
@@ -163,6 +175,10 @@ def require_licensed_columns(license_: License, table: Table, snapshot: Snapshot
     Raises:
         Unavailable: the table awaits a build.
     """
-    held = {field["name"] for field in json.loads(snapshot.schema_string)["fields"]}
-    if not held <= set(license_.columns_of(table)):
+    if not _columns(snapshot.schema_string) <= set(license_.columns_of(table)):
         raise Unavailable("the license covers fewer columns than were built", "try again after its next build")
+
+
+@functools.lru_cache(maxsize=256)
+def _columns(schema_string: str) -> frozenset[str]:
+    return frozenset(field["name"] for field in json.loads(schema_string)["fields"])

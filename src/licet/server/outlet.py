@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from fastapi.concurrency import run_in_threadpool
 
@@ -46,6 +46,9 @@ class Wanted:
 class Addresses(Protocol):
     """Gives out addresses of files."""
 
+    are_free: ClassVar[bool]
+    """Whether giving an address out is no delivery yet, so that it may be given out again unseen."""
+
     async def settle(self, license_id: str) -> None:
         """Wait until what a license's tables hold can be fetched, and nothing that left them."""
 
@@ -58,6 +61,7 @@ class OwnAddresses:
     """Addresses at this server, which checks each of them again when it is used."""
 
     secret: bytes
+    are_free: ClassVar[bool] = True
 
     async def settle(self, license_id: str) -> None:
         """Wait for nothing: files are there before their version is."""
@@ -82,6 +86,8 @@ def addresses_of(
 
 class OutletAddresses:
     """Addresses at an object store; giving one out counts as a delivery of the whole file."""
+
+    are_free: ClassVar[bool] = False
 
     def __init__(
         self, house: House, outlet: Outlet, horizon_s: int, wait_s: float, clock: Callable[[], datetime]

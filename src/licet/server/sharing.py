@@ -13,10 +13,10 @@ from licet.protocol import sharing as wire
 from licet.protocol.lines import Head
 from licet.server import answers, changes
 from licet.server.access import AsRecipient, licenses_of, require_schema, share_of
-from licet.server.answers import TABLE, Answer, Entry, Manner, current
+from licet.server.answers import TABLE, Answer, Asked, Entry, Manner, current, told
 from licet.server.desk import AtDesk, Desk
 from licet.server.errors import JSON, invalid
-from licet.server.offers import Offer, Place, described, offer_of, place_of, settle
+from licet.server.offers import Offer, about, described, place_of, settle
 from licet.server.questions import Question, no_history, read_instant, read_question, read_version, too_early, too_late
 from licet.store.database import reading
 from licet.store.history import first_since
@@ -42,23 +42,26 @@ def _share(license_: License, state: str) -> wire.Item:
 
 
 @router.get("/shares")
-def list_shares(request: Request, desk: AtDesk, who: AsRecipient) -> Response:
+async def list_shares(request: Request, desk: AtDesk, who: AsRecipient) -> Response:
     """List the caller's shares."""
-    return _page(request, [_share(license_, state) for license_, state in licenses_of(desk, who)], "shares")
+    items = [_share(license_, state) for license_, state in await desk.aside(licenses_of, desk, who)]
+    return _page(request, items, "shares")
 
 
 @router.get("/shares/{share}")
-def get_share(desk: AtDesk, who: AsRecipient, share: str) -> Response:
+async def get_share(desk: AtDesk, who: AsRecipient, share: str) -> Response:
     """Give one share."""
-    name = share_of(desk, who, share).license_id
-    states = {license_.license_id: (license_, state) for license_, state in licenses_of(desk, who)}
-    return _json({"share": _share(*states[name])})
+    name = (await desk.aside(share_of, desk, who, share)).license_id
+    everyone = await desk.aside(licenses_of, desk, who)
+    return _json(
+        {"share": next(_share(license_, state) for license_, state in everyone if license_.license_id == name)}
+    )
 
 
 @router.get("/shares/{share}/schemas")
-def list_schemas(request: Request, desk: AtDesk, who: AsRecipient, share: str) -> Response:
+async def list_schemas(request: Request, desk: AtDesk, who: AsRecipient, share: str) -> Response:
     """List a share's one schema."""
-    license_ = share_of(desk, who, share)
+    license_ = await desk.aside(share_of, desk, who, share)
     return _page(request, [wire.schema_item(license_.license_id)], f"{license_.license_id}/schemas")
 
 
@@ -67,31 +70,33 @@ def _tables(license_: License) -> list[wire.Item]:
 
 
 @router.get("/shares/{share}/schemas/{schema}/tables")
-def list_tables(request: Request, desk: AtDesk, who: AsRecipient, share: str, schema: str) -> Response:
+async def list_tables(request: Request, desk: AtDesk, who: AsRecipient, share: str, schema: str) -> Response:
     """List a schema's tables."""
-    license_ = share_of(desk, who, share)
+    license_ = await desk.aside(share_of, desk, who, share)
     require_schema(schema)
     return _page(request, _tables(license_), f"{license_.license_id}/tables")
 
 
 @router.get("/shares/{share}/all-tables")
-def list_all_tables(request: Request, desk: AtDesk, who: AsRecipient, share: str) -> Response:
+async def list_all_tables(request: Request, desk: AtDesk, who: AsRecipient, share: str) -> Response:
     """List a share's tables."""
-    license_ = share_of(desk, who, share)
+    license_ = await desk.aside(share_of, desk, who, share)
     return _page(request, _tables(license_), f"{license_.license_id}/all-tables")
 
 
 @router.head(TABLE)
 @router.get(TABLE + "/version")
 @router.head(TABLE + "/version")
-def get_version(request: Request, desk: AtDesk, who: AsRecipient, share: str, schema: str, table: str) -> Response:
+async def get_version(
+    request: Request, desk: AtDesk, who: AsRecipient, share: str, schema: str, table: str
+) -> Response:
     """Give a table's current version, or the first at or after `startingTimestamp`, in a header."""
-    place = place_of(desk, who, share, schema, table)
+    place = await desk.aside(place_of, desk, who, share, schema, table)
     starting = request.query_params.get("startingTimestamp")
     if starting is not None and place.table is None:
         raise no_history(place.asked)
-    offer = described(desk, place)
-    version = offer.version if starting is None else _version_at(desk, offer, starting)
+    offer = await about(desk, place, described, desk, place)
+    version = offer.version if starting is None else await run_in_threadpool(_version_at, desk, offer, starting)
     return Response(headers={"Delta-Table-Version": str(version)})
 
 
@@ -113,20 +118,22 @@ def _version_at(desk: Desk, offer: Offer, starting: str) -> int:
 
 
 @router.get(TABLE + "/metadata")
-def get_metadata(request: Request, desk: AtDesk, who: AsRecipient, share: str, schema: str, table: str) -> Response:
+async def get_metadata(
+    request: Request, desk: AtDesk, who: AsRecipient, share: str, schema: str, table: str
+) -> Response:
     """Give a table's protocol and metadata, at the current version or at one since the newest build."""
     manner = Manner.of(request, desk)
     version, at = request.query_params.get("version"), request.query_params.get("timestamp")
     if version is not None and at is not None:
         raise invalid("Please only provide one of: version,timestamp")
     wanted = None if version is None else read_version(version)
-    place = place_of(desk, who, share, schema, table)
+    place = await desk.aside(place_of, desk, who, share, schema, table)
     if (version or at) is not None and place.table is None:
         raise no_history(place.asked)
-    offer = described(desk, place)
+    offer = await about(desk, place, described, desk, place)
     if at is not None:
-        wanted = _version_before(desk, offer, at)
-    head = offer.head() if wanted is None else _head(desk, offer, wanted)
+        wanted = await run_in_threadpool(_version_before, desk, offer, at)
+    head = offer.head() if wanted is None else await run_in_threadpool(_head, desk, offer, wanted)
     return manner.head(head.version, head)
 
 
@@ -163,15 +170,16 @@ async def query_table(
     """Give a table's current files, once nothing withdrawn before the question is left in them."""
     manner = Manner.of(request, desk)
     question = read_question(await request.body(), manner.said)
-    place = await run_in_threadpool(place_of, desk, who, share, schema, table)
+    place = await desk.aside(place_of, desk, who, share, schema, table)
     if question.wants_history and place.table is None:
         raise no_history(place.asked)
     await settle(desk, place)
-    return await run_in_threadpool(_answer, desk, place, question, manner)
+    paging = question.paging
+    asked = Asked(manner=manner, paging=paging, has_token=bool(paging.token or question.refresh))
+    return await told(desk, place, asked, lambda offer: _answer(desk, offer, question, manner))
 
 
-def _answer(desk: Desk, place: Place, question: Question, manner: Manner) -> Response:
-    offer = offer_of(desk, place)
+def _answer(desk: Desk, offer: Offer, question: Question, manner: Manner) -> Response:
     if question.starting is not None:
         return changes.streamed(desk, offer, question, manner)
     _require_current(desk, offer, question)

@@ -8,13 +8,13 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, insert, literal, select, update
 
 from licet.model.errors import NotFound
 from licet.model.licenses import RecipientId
@@ -25,6 +25,7 @@ from licet.store.facts import micros
 Network: TypeAlias = IPv4Network | IPv6Network
 
 ACCESS_PREFIX: Final = "licetat_"
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Kind(StrEnum):
@@ -67,6 +68,8 @@ class Holder:
     """The only networks that may be used; empty means any."""
     revoked: datetime
     """When everything the recipient held was last revoked; 1970 if never."""
+    until: datetime = NEVER
+    """When the credential ends; an address of a file says its end itself."""
 
 
 def token_hash(token: str) -> str:
@@ -186,20 +189,22 @@ def holder_of_token(conn: Connection, token: str, at: datetime) -> Holder | None
         query = _holders(c.kind == Kind.OAUTH, c.expires_us > micros(at))
         query = query.join(t.access_token, a.credential_id == c.credential_id)
         query = query.where(a.token_hash == token_hash(token), a.expires_us > micros(at))
+        query = query.add_columns(case((a.expires_us < c.expires_us, a.expires_us), else_=c.expires_us).label("ends"))
     else:
         query = _holders(c.kind == Kind.BEARER, c.secret_hash == token_hash(token), c.expires_us > micros(at))
+        query = query.add_columns(c.expires_us.label("ends"))
     row = conn.execute(query).first()
-    return None if row is None else _holder(row)
+    return None if row is None else replace(_holder(row), until=instant(row.ends))
 
 
-def holder_of_client(conn: Connection, client_id: str, secret: str, at: datetime) -> tuple[Holder, datetime] | None:
-    """Give who an OAuth client acts for at an instant, if the secret is its own, and when that ends."""
+def holder_of_client(conn: Connection, client_id: str, secret: str, at: datetime) -> Holder | None:
+    """Give who an OAuth client acts for at an instant, if the secret is its own."""
     c = t.credential.c
     query = _holders(c.kind == Kind.OAUTH, c.credential_id == client_id, c.expires_us > micros(at))
     row = conn.execute(query.add_columns(c.secret_hash, c.expires_us)).first()
     # An unknown client costs the same comparison as a wrong secret.
     right = hmac.compare_digest(token_hash(secret), row.secret_hash if row else "")
-    return (_holder(row), instant(row.expires_us)) if row is not None and right else None
+    return replace(_holder(row), until=instant(row.expires_us)) if row is not None and right else None
 
 
 def holder_of_license(conn: Connection, license_id: str) -> Holder | None:

@@ -120,6 +120,11 @@ class SharedTables:
         """Give the newest version, -1 if there is none, by listing the log (cheap)."""
         return max(_versions(self.folder(license_id, table) / "_delta_log"), default=-1)
 
+    def is_newest(self, license_id: str, table: Table, version: int) -> bool:
+        """Tell whether a version is there and the next one is not; versions follow each other without a gap."""
+        log = self.folder(license_id, table) / "_delta_log"
+        return (log / f"{version:020d}.json").exists() and not (log / f"{version + 1:020d}.json").exists()
+
     def snapshot(self, license_id: str, table: Table) -> Snapshot | None:
         """Read the current version, or None if the table was never built.
 
