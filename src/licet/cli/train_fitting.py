@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from licet.cli.terminal import emit, progress, read_text, show
 from licet.cli.train_chain import fit_chain, forget_chain, is_chain, settings_of, show_checks, verify_chain
 from licet.cli.train_demo import demo
+from licet.cli.train_probe import probe
+from licet.cli.train_publish import publish
 from licet.model.errors import InputError, IntegrityError, UsageError
 from licet.protocol.certificate import Certificate, read_certificate
 from licet.protocol.signing_keys import read_private_key, read_public_key
@@ -275,5 +277,5 @@ def _recomputed(path: Path, read: Certificate, store: Path | None, told: dict[st
     return [*check_rows(read, learner, rows), *(check_store(read, opened) if store else [])]
 
 
-FITTING: Final[tuple[click.Command, ...]] = (fit, forget, verify, demo)
+FITTING: Final[tuple[click.Command, ...]] = (probe, fit, forget, verify, publish, demo)
 """The commands of this module."""

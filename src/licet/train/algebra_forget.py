@@ -32,6 +32,7 @@ from licet.train.algebra_fit import sum_rows
 from licet.train.algebra_store import AlgebraStore, Current, bucket_of, tensor_hashes
 from licet.train.durable import held, remove_durably, write_durably
 from licet.train.environment import environment
+from licet.train.publish import replace_copies
 from licet.train.rows import Row
 
 COUNTERFACTUAL: Final = (
@@ -111,6 +112,7 @@ def _carry_out(store: AlgebraStore, learner: Algebra, key: Ed25519PrivateKey, re
     current = store.current()
     destroyed = sorted(name.partition(".")[0] for name in request.before.files - current.files)
     store.sweep(current.files)
+    replace_copies(store)
     oracle = sum_rows(learner, store.rows(current))
     _compare(learner, oracle.digest(), tensor_hashes(learner.finish(oracle)), current)
     certificate = _certificate(store, learner, key, request, destroyed)

@@ -4,14 +4,16 @@ import hashlib
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import torch
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info
 
 from licet.model.errors import Refused
 
@@ -20,16 +22,26 @@ VARIABLES: Final = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "OP
 """Settings that choose between ways to compute the same thing, with different last bits."""
 
 
+BRING_POOLS: Final = frozenset({"numpy", "torch", "scipy.linalg", "sklearn"})
+"""Modules that load libraries with threads of their own."""
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Compute on one thread while this lasts: sums split over threads end in other bits."""
     before = torch.get_num_threads()
-    with threadpool_limits(1):
+    with _pools(frozenset(BRING_POOLS & sys.modules.keys())).limit(limits=1):
         torch.set_num_threads(1)
         try:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+@cache
+def _pools(_loaded: frozenset[str]) -> ThreadpoolController:
+    # Looking for libraries takes milliseconds, so it is done again only when one may have been loaded since.
+    return ThreadpoolController()
 
 
 def environment() -> dict[str, str]:

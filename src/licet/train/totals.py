@@ -16,7 +16,7 @@ from licet.model.errors import InputError, IntegrityError
 Integers: TypeAlias = NDArray[np.int64]
 
 ROOM: Final = 2**62
-"""No entry may exceed this, so that the sum of two is still a 64-bit integer."""
+"""No entry may exceed this, so that the sum of two is a 64-bit integer or wraps to one that is too large."""
 _NOT_THERE: Final = ("what is taken away was never added", "restore the store from before and forget once")
 
 
@@ -89,7 +89,7 @@ class Totals:
         Raises:
             IntegrityError: an entry would leave the range of exact arithmetic.
         """
-        dense = {name: _within(self.dense[name]) + _within(more.dense[name]) for name in self.dense}
+        dense = {name: _within(self.dense[name] + more.dense[name]) for name in self.dense}
         return Totals(dense=dense, sparse={name: self.sparse[name].plus(more.sparse[name]) for name in self.sparse})
 
     def minus(self, less: "Totals") -> "Totals":
@@ -98,7 +98,7 @@ class Totals:
         Raises:
             IntegrityError: they were never added.
         """
-        dense = {name: _within(self.dense[name]) - _within(less.dense[name]) for name in self.dense}
+        dense = {name: _within(self.dense[name] - less.dense[name]) for name in self.dense}
         return Totals(dense=dense, sparse={name: self.sparse[name].minus(less.sparse[name]) for name in self.sparse})
 
     def arrays(self) -> dict[str, Integers]:

@@ -1,0 +1,22 @@
+"""`licet train publish`: a copy of a model that follows what is forgotten."""
+
+from pathlib import Path
+
+import click
+
+from licet.cli.terminal import emit
+
+
+@click.command()
+@click.argument("store", type=click.Path(path_type=Path, exists=True))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def publish(store: Path, file: Path) -> None:
+    """Write the served model to a file; whoever is forgotten later leaves that file, too.
+
+    Example: licet train publish model /srv/sentiment.safetensors
+    """
+    from licet.train.algebra_store import AlgebraStore
+    from licet.train.publish import publish as write_copy
+
+    write_copy(AlgebraStore(root=store), file)
+    emit({"published": str(file)}, [f"published: {file}"])
