@@ -23,7 +23,7 @@ from licet.train.plan import member_mark, new_plan
 
 KEPT = Path(tempfile.gettempdir()) / "licet-bench-minilm"
 SHARDS = (1, 5, 10, 20, 50)
-SETTINGS = {"labels": ",".join(LABELS), "encoder": "minilm", "method": "logistic", "balance": "yes"}
+SETTINGS = {"labels": ",".join(LABELS), "encoder": "minilm", "method": "logistic", "penalty": "100", "balance": "yes"}
 
 
 def embedded(_encoder: str, texts: list[str]) -> NDArray[np.float32]:
@@ -47,8 +47,8 @@ def macro_recall(chosen: NDArray[np.int64], wanted: NDArray[np.int64]) -> float:
 
 def main() -> None:
     """Print one line for each number of shards."""
-    posts = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
-    held = int(sys.argv[2]) if len(sys.argv) > 2 else 2_000
+    posts = int(sys.argv[1]) if len(sys.argv) > 1 else 32_000
+    held = int(sys.argv[2]) if len(sys.argv) > 2 else 3_000
     sklearn_head.encode = embedded
     pairs = labelled_posts()[: posts + held]
     members = zipf_members(posts)

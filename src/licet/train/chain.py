@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Final, Protocol
 
 from licet.model.errors import IntegrityError, Refused, UsageError
@@ -17,7 +18,7 @@ from licet.train.chain_store import ChainStore
 from licet.train.chain_workers import Job, Work, Workers
 from licet.train.environment import check_environment
 from licet.train.examples import Example
-from licet.train.learner import Settings, code_digest
+from licet.train.learner import LIBRARIES, Settings, code_digest
 from licet.train.plan import Plan, Slice
 from licet.train.tensors import State, read_checkpoint
 
@@ -79,7 +80,8 @@ def new_terms(learner: str, settings: Settings, aggregate: str, environment: Map
     if aggregate not in AGGREGATES:
         raise UsageError(f"there is no aggregation `{aggregate}`", f"use {' or '.join(AGGREGATES)}")
     code = code_digest(learner)
-    return Terms(learner=learner, settings=settings, aggregate=aggregate, code=code, environment=environment)
+    described = {**environment, **{name: version(name) for name in LIBRARIES.get(learner, ())}}
+    return Terms(learner=learner, settings=settings, aggregate=aggregate, code=code, environment=described)
 
 
 def kept_terms(store: ChainStore) -> Terms:

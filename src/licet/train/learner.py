@@ -79,6 +79,13 @@ LEARNERS: Final[Mapping[str, str]] = {
     "peft-lora": "licet.train.learners.peft_lora:PeftLora",
 }
 """Ready learners by name; any other is named `package.module:Class` and made from its settings."""
+LIBRARIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "hf-trainer": ("transformers", "accelerate"),
+    "peft-lora": ("transformers", "peft"),
+}
+"""Packages on which a ready learner's bytes depend beside those that every environment names."""
+ALWAYS: Final = ("licet.train.chain_worker", "licet.train.chain_manifest")
+"""Modules whose code decides what every learner is given."""
 
 
 def find_learner(name: str, settings: Settings) -> Learner:
@@ -98,7 +105,9 @@ def find_learner(name: str, settings: Settings) -> Learner:
 def code_digest(name: str) -> str:
     """Give the SHA-256 of a learner's source and, for ours, of the modules of this package that it uses."""
     seen: dict[str, str] = {}
-    _sources(_factory(name).__module__, seen)
+    for module in (_factory(name).__module__, *ALWAYS):
+        importlib.import_module(module)
+        _sources(module, seen)
     entries: list[Value] = [[module, digest] for module, digest in sorted(seen.items())]
     return hashlib.sha256(canonical(entries)).hexdigest()
 
