@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=["classifier", "language"])
     parser.add_argument("--posts", type=int, default=24_000, help="members' posts for the language models")
     parser.add_argument("--labelled", type=int, default=100_000, help="labelled posts at most")
-    parser.add_argument("--epochs", type=int, nargs="*", default=[1, 2], help="of the fine-tuned rival")
+    parser.add_argument("--epochs", type=int, nargs="*", default=[1, 2], help="of the fine-tuned rivals, if any")
     told = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
     posts = labelled_posts()
@@ -171,7 +171,8 @@ def language(texts: Sequence[str], many: int, epochs: Sequence[int]) -> None:
         totals, spent = timed(lambda learner=learner: sum_rows(learner, rows))
         print(f"  {learner.kind}: sums {spent:.2f} s, {sum(len(t.keys) for t in totals.sparse.values()):,} n-grams")
         forgetting(learner, rows, totals)
-    compare(base, tables, members, held_out, epochs)
+    if epochs:
+        compare(base, tables, members, held_out, epochs)
 
 
 def compare(

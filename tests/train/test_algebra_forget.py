@@ -131,7 +131,7 @@ for folder in sys.argv[1:]:
 def test_a_request_killed_at_any_instant_is_finished_by_the_next_run(tmp_path: Path) -> None:
     learner = small_learner()
     oracle = fitted(tmp_path / "never", learner, [each for each in posts() if each.member != "m3"])
-    stores = [fitted(tmp_path / str(step), learner, posts()) for step in range(16)]
+    stores = [fitted(tmp_path / str(step), learner, posts()) for step in range(14)]
     done = subprocess.run(
         [sys.executable, "-c", KILLED, *(str(store.root) for store in stores)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},

@@ -155,7 +155,7 @@ def check_tables(totals: Totals) -> None:
         IntegrityError: one does not.
     """
     sums = {int(table.counts.sum()) for table in totals.sparse.values()}
-    if len(sums) != 1 or any((table.counts <= 0).any() for table in totals.sparse.values()):
+    if len(sums) != 1 or any(table.counts.min(initial=1) <= 0 for table in totals.sparse.values()):
         raise IntegrityError("n-gram tables of different orders disagree", "fit the model again")
 
 

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.model.errors import Unavailable
-from licet.train.bayes import NaiveBayes
 from licet.train.environment import environment, environment_digest
 from licet.train.ridge import Ridge
 from licet.train.rows import Row
 from licet.train.totals import arrays_digest
 from licet.train.transformer import load_transformer, new_transformer, teach
 
+_TEXTS: Final = 6
 _POSTS: Final = 24
 _PATIENCE: Final = 300
 
@@ -51,20 +51,19 @@ class Findings:
 
 
 def compute() -> dict[str, str]:
-    """Compute small models from posts drawn from a seed, and give the hash of each."""
-    drawn = np.random.default_rng(5)
-    texts = [" ".join(str(word) for word in drawn.integers(0, 99, 12)) for _ in range(_POSTS)]
-    bayes, ridge = NaiveBayes(labels=("a", "b")), Ridge(labels=("a", "b"))
-    found = {"environment": environment_digest(environment())}
-    for learner in (bayes, ridge):
-        rows = [
-            Row(member="m", record=str(number), label=number % 2, payload=learner.encode(text))
-            for number, text in enumerate(texts)
-        ]
-        totals = learner.added(rows)
-        found |= {f"{learner.kind} integers": totals.digest()}
-        found |= {f"{learner.kind} model": arrays_digest(learner.finish(totals))}
-    return found | _networks()
+    """Encode posts, sum, solve and train, and give the hash of each step."""
+    learner = Ridge(labels=("a", "b"))
+    rows = [
+        Row(member="m", record=str(number), label=number % 2, payload=learner.encode(f"post number {number}"))
+        for number in range(_TEXTS)
+    ]
+    totals = learner.added(rows)
+    return {
+        "environment": environment_digest(environment()),
+        "integers": totals.digest(),
+        "model": arrays_digest(learner.finish(totals)),
+        **_networks(),
+    }
 
 
 def _networks() -> dict[str, str]:
@@ -94,8 +93,8 @@ def probe() -> Findings:
     one, two = _apart(), _apart()
     same = {name for name in one if one[name] == two.get(name)}
     return Findings(
-        integers={"bayes integers", "ridge integers"} <= same,
-        solved={"bayes model", "ridge model"} <= same,
+        integers="integers" in same,
+        solved="model" in same,
         network={"network half", "network"} <= same,
         resumed=one["network resumed"] == one["network"] and "network resumed" in same,
         environment=one["environment"],

@@ -59,12 +59,13 @@ class Counts:
         left = self.counts[at] - less.counts
         if (left < 0).any():
             raise IntegrityError(*_NOT_THERE)
-        counts = self.counts.copy()
-        counts[at] = left
-        gone = at[left == 0]
-        if not gone.size:
-            return Counts(keys=self.keys, counts=counts)
-        return Counts(keys=np.delete(self.keys, gone), counts=np.delete(counts, gone))
+        stays = left > 0
+        gone = at[~stays]
+        keep = np.ones(len(self.keys), dtype=bool)
+        keep[gone] = False
+        counts = self.counts[keep]
+        counts[at[stays] - np.searchsorted(gone, at[stays])] = left[stays]
+        return Counts(keys=self.keys[keep] if gone.size else self.keys, counts=counts)
 
     def _holds(self, at: NDArray[np.intp], keys: Integers) -> NDArray[np.bool_]:
         inside = at < len(self.keys)
