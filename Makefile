@@ -8,7 +8,7 @@ TORCH := torch==2.13.0
 # Where pip has the CPU build at hand, it is taken without the gigabytes that uv.lock lists for CUDA.
 TORCH_PARTS = $(shell sed -nE 's/^name = "(torch|triton|(cuda|nvidia)-.*)"/--no-install-package \1/p' uv.lock)
 
-.PHONY: setup setup-train demo test check bench bench-train serve
+.PHONY: setup setup-train demo test check bench bench-train serve screenshots
 .DEFAULT_GOAL := check
 
 setup: $(STAMP)
@@ -49,3 +49,6 @@ bench-train: setup-train
 
 serve: setup
 	.venv/bin/licet serve
+
+screenshots: setup
+	.venv/bin/python tests/take_screenshots.py

@@ -42,8 +42,8 @@ def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser()
     parser.add_argument("parts", nargs="*", default=["classifier", "language"])
-    parser.add_argument("--posts", type=int, default=24_000, help="members' posts for the language models")
-    parser.add_argument("--labelled", type=int, default=100_000, help="labelled posts at most")
+    parser.add_argument("--posts", type=int, default=12_000, help="members' posts for the language models")
+    parser.add_argument("--labelled", type=int, default=35_000, help="labelled posts at most")
     parser.add_argument("--epochs", type=int, nargs="*", default=[1, 2], help="of the fine-tuned rivals, if any")
     told = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)

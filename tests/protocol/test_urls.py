@@ -11,9 +11,9 @@ from licet.protocol.urls import (
     FileClaim,
     file_path,
     file_signature,
+    form_token,
+    is_form_token,
     is_signed,
-    member_of_pass,
-    member_pass,
     opened,
     seal,
 )
@@ -47,17 +47,18 @@ def test_an_address_carries_the_parameter_that_clients_know() -> None:
     assert SIGNATURE == "X-Amz-Signature"
 
 
-@given(st.text(min_size=1), st.integers(1, 10**10))
-def test_a_pass_names_its_member_until_it_ends(member_id, expires) -> None:
-    value = member_pass(SECRET, member_id, expires)
-    assert member_of_pass(SECRET, value, expires - 1) == member_id
-    assert member_of_pass(SECRET, value, expires) is None
-    assert member_of_pass(b"t" * 32, value, expires - 1) is None
+@given(st.text(), st.text())
+def test_a_form_token_is_good_for_its_session_only(session, other) -> None:
+    token = form_token(SECRET, session)
+    assert is_form_token(SECRET, session, token)
+    assert is_form_token(SECRET, other, token) == (session == other)
+    assert not is_form_token(b"t" * 32, session, token)
 
 
 @given(st.text())
-def test_a_pass_that_cannot_be_read_names_nobody(value) -> None:
-    assert member_of_pass(SECRET, value, 0) is None
+def test_a_token_that_cannot_be_read_is_none(value) -> None:
+    assert opened(SECRET, "use", value) is None
+    assert not is_form_token(SECRET, "session", value)
 
 
 @given(st.text(), st.dictionaries(st.text(), st.one_of(st.text(), st.integers())))

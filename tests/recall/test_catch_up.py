@@ -9,16 +9,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recall_world import KEY, LICENSE, NOTICE, NOW, World, make_world, member, usual
+from sqlalchemy import select
 
 from licet.dataset.build import build
+from licet.model.licenses import Delivery
 from licet.model.members import AccountStatus, Choice
 from licet.model.recalls import Cause, State
 from licet.model.records import Table
 from licet.policy.notice import digest, parse_notice
 from licet.protocol.pseudonyms import member_secrets
-from licet.recall.catch_up import catch_up, prepare, tidy
+from licet.recall.catch_up import catch_up, measure, prepare, tidy
 from licet.store import facts, parties
 from licet.store.database import reading, transaction
+from licet.store.ledger_tables import metered_file
 from licet.store.recalls import recalls_of
 from licet.store.shared import KEYS_FOLDER
 
@@ -239,6 +242,25 @@ def test_what_is_known_of_files_stays_true_from_recall_to_recall(tmp_path: Path)
         catch_up(world.house, NOW)
         for table in TABLES:
             assert world.shared(table) == world.expected(table)
+    world.house.database.dispose()
+
+
+def test_what_was_delivered_is_measured_before_its_bytes_go(tmp_path: Path) -> None:
+    world = make_world(tmp_path / "home", "", *usual(12), file_rows=2)
+    rows = {name: pq.read_metadata(world.folder(Table.POSTS) / name).num_rows for name in world.files(Table.POSTS)}
+    sent = {"license_id": LICENSE.license_id, "recipient_id": LICENSE.recipient_id, "table": Table.POSTS, "version": 0}
+    with transaction(world.house.database) as conn:
+        for name in rows:
+            parties.record_delivery(conn, Delivery(**sent, file=name, bytes=1, at=NOW))
+    world.say("x:3")
+    catch_up(world.house, NOW)
+    gone = {name for name in rows if not (world.folder(Table.POSTS) / name).exists()}
+    c = metered_file.c
+    with reading(world.house.database) as conn:
+        measured = {row.file: row.rows for row in conn.execute(select(c.file, c.rows))}
+    assert gone
+    assert measured == {name: rows[name] for name in gone}
+    assert measure(world.house, LICENSE.license_id, NOW) == len(rows) - len(gone)
     world.house.database.dispose()
 
 

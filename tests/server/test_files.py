@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
 
+from licet.ledger.close import close
+from licet.model.money import LedgerTerms
 from licet.server import files
-from licet.store import tables
-from licet.store.database import reading
+from licet.store import books, tables
+from licet.store.database import reading, transaction
 
 QUERY = "/shares/acme-2025/schemas/licensed/tables/posts/query"
 
@@ -133,3 +135,18 @@ def test_a_file_of_many_chunks_arrives_whole(scene, file, monkeypatch) -> None:
     path = scene.house.shared.folder("acme-2025", "posts") / file["url"].split("?")[0].rsplit("/", 1)[1]
     assert answer.content == path.read_bytes()
     assert deliveries(scene)[-1][-1] == file["size"]
+
+
+def test_what_was_fetched_is_charged_once_when_its_month_is_closed(scene, file) -> None:
+    for _ in range(2):
+        assert httpx.get(file["url"]).status_code == 200
+    assert httpx.get(file["url"], headers={"Range": "bytes=0-3"}).status_code == 206
+    plan = 'name = "p"\ncurrency = "USD"\n[[charge]]\nper_thousand = "1000"\n'
+    terms = LedgerTerms(currency="USD", member_ppm=500_000, payment_days=30, seller="", basis="rows")
+    with transaction(scene.house.database) as conn:
+        books.set_terms(conn, terms, scene.now)
+        books.set_plan(conn, "acme-2025", plan, scene.now)
+    (closed,) = close(scene.house, scene.now + timedelta(days=40))
+    assert [(line.text, line.quantity, line.micros) for line in closed.invoices[0].lines] == [
+        ("posts, likes, bookmarks, reposts", 3, 3_000_000)
+    ]

@@ -5,6 +5,7 @@ import pytest
 
 from licet.model.errors import UsageError
 from licet.model.members import SettingChange
+from licet.protocol.urls import seal
 from licet.server.desk import ServerOptions
 from licet.server.sign_in import check_bind
 from licet.store import asof, facts
@@ -129,7 +130,8 @@ def test_the_cookie_stays_with_the_site_and_the_browser(address) -> None:
 
 def test_nobody_is_let_in_without_a_sign_in(address) -> None:
     assert httpx.get(address + SETTING).status_code == 401
-    forged = {"Cookie": "licet_member=eDox.99999999999." + "0" * 64}
+    said = {"who": "x:1", "by": "development", "until": 99999999999, "salt": ""}
+    forged = {"Cookie": "licet_member=" + seal(b"another secret", "session member", said)}
     assert httpx.get(address + SETTING, headers=forged).status_code == 401
     assert httpx.post(f"{address}/sign-in", json={"member_id": "x:none"}).status_code == 404
 

@@ -309,6 +309,7 @@ def _what_next(it: Demo, *, keep: bool) -> None:
     console.print("\n[bold]What to try next[/bold]")
     if keep:
         console.print(f"  the server listens on {it.address}; its home is {it.home} (Ctrl-C ends it)")
+        console.print(f"  {it.address}/sign-in?as=operator   the pages: as operator, as member {it.chosen}, or as acme")
         console.print(f"  licet --home {it.home} why {it.chosen} --license {LICENSE}")
         table = f"{it.profile}#{LICENSE}.licensed.posts"
         console.print(f"  python -c \"import delta_sharing as d; print(d.load_as_pandas('{table}'))\"")

@@ -11,18 +11,21 @@ from licet.cli.configuration import Configuration
 from licet.cli.contacts import key, webhook
 from licet.cli.demo import demo
 from licet.cli.ingesting import ingest_group
+from licet.cli.ledger import ledger_group, price_command
 from licet.cli.licensing import license_group, recipient
 from licet.cli.members import member, why
 from licet.cli.notices import notice
+from licet.cli.paying import payout
 from licet.cli.recalling import recall
 from licet.cli.serving import serve
 from licet.cli.syncing import sync
 from licet.cli.terminal import LicetGroup
 from licet.cli.training import train
+from licet.cli.valuing import value
 
 SECTIONS = {
     "Try it": ("demo",),
-    "Operator": ("notice", "ingest", "recipient", "license", "build", "serve", "recall", "audit"),
+    "Operator": ("notice", "ingest", "recipient", "license", "build", "serve", "recall", "ledger", "value", "audit"),
     "Members and reasons": ("member", "why"),
     "Recipient": ("sync", "train"),
 }
@@ -69,6 +72,8 @@ for _command in (
     build_command,
     serve,
     recall,
+    ledger_group,
+    value,
     audit,
     member,
     why,
@@ -78,3 +83,5 @@ for _command in (
     main.add_command(_command)
 for _command in (webhook, key):
     recipient.add_command(_command)
+license_group.add_command(price_command)
+ledger_group.add_command(payout)

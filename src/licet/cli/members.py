@@ -13,7 +13,7 @@ from licet.model.licenses import License
 from licet.model.members import Choice, MemberId, SettingChange
 from licet.model.records import Table, Visibility, interaction_key
 from licet.policy.decide import Explanation, RecordFacts, Subject, SubjectTrace, Terms, explain
-from licet.policy.reasons import REASONS
+from licet.policy.reasons import sentence
 from licet.policy.rules import Notice
 from licet.store import asof, facts
 from licet.store.database import reading, transaction
@@ -150,19 +150,12 @@ def _subjects(
     return {row.pop("member_id"): Subject(**row) for row in rows}
 
 
-def _sentence(reason: str, notice: Notice | None) -> str:
-    for rule in notice.rules if notice else ():
-        if rule.code == reason:
-            return rule.sentence
-    return REASONS.get(reason, "")
-
-
 def _facts(found: Explanation, outside: str, notice: Notice | None) -> dict[str, Any]:
     decision = found.decision
     return {
         "in": decision.permit and not outside,
         "reason": decision.reason,
-        "sentence": _sentence(decision.reason, notice),
+        "sentence": sentence(decision.reason, notice),
         "license": outside,
         "notice": notice.version if notice else None,
         "subjects": [
@@ -173,7 +166,7 @@ def _facts(found: Explanation, outside: str, notice: Notice | None) -> dict[str,
 
 def _lines(found: Explanation, outside: str, notice: Notice | None) -> list[str]:
     verdict = "IN" if found.decision.permit and not outside else "OUT"
-    lines = [f"{verdict}: {found.decision.reason}. {_sentence(found.decision.reason, notice)}"]
+    lines = [f"{verdict}: {found.decision.reason}. {sentence(found.decision.reason, notice)}"]
     if outside:
         lines.append(f"OUT: {outside}")
     if notice:

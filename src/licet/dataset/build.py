@@ -10,7 +10,6 @@ from pyarrow import parquet as pq
 from sqlalchemy import Connection
 
 from licet.dataset import package, redact
-from licet.dataset.eligible import Eligible, eligible
 from licet.dataset.members import write_members
 from licet.model.errors import Refused
 from licet.model.licenses import License
@@ -23,9 +22,11 @@ from licet.policy.decide import Terms
 from licet.policy.notice import Notice, digest
 from licet.store import asof, everyone, parties
 from licet.store.database import lease, reading, transaction
+from licet.store.eligible import Eligible, eligible
 from licet.store.engine import Run, Source, SqlEngine
 from licet.store.facts import last_seq
 from licet.store.house import House
+from licet.store.meter import measure_leaving
 from licet.store.parcels import Parcel
 from licet.store.shared import CommitFacts, Snapshot, reconcile, version_of
 
@@ -144,6 +145,7 @@ def _tidy(house: House, license_: License, now: datetime) -> None:
     with transaction(house.database) as conn:
         reconcile(conn, house.shared, license_)
     for table in license_.tables:
+        measure_leaving(house, license_.license_id, table, now)
         house.shared.sweep(license_.license_id, table, ANY_AGE, now)
 
 

@@ -1,9 +1,9 @@
 """Step 2, redact: what of a permitted row goes out, with every id replaced by its pseudonym and no mention left."""
 
-from licet.dataset.eligible import Eligible
 from licet.model.licenses import License
 from licet.model.records import Table
 from licet.protocol.pseudonyms import bucket_shift
+from licet.store.eligible import Eligible
 
 MENTION = "[@＠][A-Za-z0-9_]+((-+|[.@])[A-Za-z0-9_]+)*"  # noqa: RUF001 # people type the wide sign too
 """`@name`, `@name.example.org`, `@name@example.org` and mail addresses: means the same in RE2 and in Java."""

@@ -1,8 +1,10 @@
 """Recipients, licenses, versions and deliveries."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NewType
+from enum import StrEnum
+from typing import Final, NewType
 
 from licet.model.records import Table
 
@@ -24,6 +26,40 @@ KEYS: dict[Table, tuple[str, ...]] = {
     Table.REPOSTS: ("actor_id", "post_id", "post_author_id"),
 }
 """Columns that no license can leave out: recall finds a member's rows by them."""
+
+
+class LicenseState(StrEnum):
+    """Where an agreement stands; only under an active one anything is built or handed out."""
+
+    OFFERED = "offered"
+    """The operator proposes the terms."""
+    AGREED = "agreed"
+    """The recipient accepts them."""
+    COUNTERSIGNED = "countersigned"
+    """The operator confirms the acceptance."""
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    ENDED = "ended"
+
+
+class Party(StrEnum):
+    """The two sides of a license."""
+
+    OPERATOR = "operator"
+    RECIPIENT = "recipient"
+
+
+MOVES: Final[Mapping[Party, Mapping[LicenseState, tuple[LicenseState, ...]]]] = {
+    Party.RECIPIENT: {LicenseState.OFFERED: (LicenseState.AGREED, LicenseState.ENDED)},
+    Party.OPERATOR: {
+        LicenseState.OFFERED: (LicenseState.ENDED,),
+        LicenseState.AGREED: (LicenseState.COUNTERSIGNED, LicenseState.ENDED),
+        LicenseState.COUNTERSIGNED: (LicenseState.ACTIVE, LicenseState.ENDED),
+        LicenseState.ACTIVE: (LicenseState.SUSPENDED, LicenseState.ENDED),
+        LicenseState.SUSPENDED: (LicenseState.ACTIVE, LicenseState.ENDED),
+    },
+}
+"""Where each side may take a license from each state; an ended one stays ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ class Cause(StrEnum):
     EDITED = "edited"
     RULES_CHANGED = "rules_changed"
     NO_LONGER_PERMITTED = "no_longer_permitted"
+    LICENSE_ENDED = "license_ended"
 
 
 class State(StrEnum):

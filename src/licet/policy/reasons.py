@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from licet.policy.rules import Notice
+
 _UNKNOWN: Final = {
     "region": "We do not know where the member lives, and a rule depends on it.",
     "age_band": "We do not know whether the member is an adult, and a rule depends on it.",
@@ -35,3 +37,14 @@ REASONS: Final[dict[str, str]] = {
 def unknown(attribute: str) -> str:
     """Name the reason of a denial because `attribute` is unknown."""
     return f"unknown_{attribute}"
+
+
+def sentence(reason: str, notice: Notice | None) -> str:
+    """Give the sentence for people behind a reason, the notice's own or the engine's; empty if it is neither's."""
+    own = (rule.sentence for rule in notice.rules if rule.code == reason) if notice else iter(())
+    return next(own, REASONS.get(reason, ""))
+
+
+def law(reason: str, notice: Notice | None) -> str:
+    """Give the law that the notice names for a reason; empty if it names none."""
+    return next((rule.law for rule in notice.rules if rule.code == reason), "") if notice else ""

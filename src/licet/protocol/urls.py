@@ -1,4 +1,4 @@
-"""Sign what a bearer may show later: a file's address, where a page ended, who signed in. HMAC-SHA-256 in hexadecimal.
+"""Sign what a bearer may show later: a file's address, a page's end, a session, a form. HMAC-SHA-256 in hexadecimal.
 
 Hexadecimal, because clients rewrite other characters of a query; the parameter is named `X-Amz-Signature`, because
 the Rust reader of Delta Sharing clients takes an address as signed only under a name that it knows.
@@ -73,20 +73,11 @@ def opened(secret: bytes, use: str, token: str) -> dict[str, Any] | None:
     return said
 
 
-def member_pass(secret: bytes, member_id: str, expires: int) -> str:
-    """Give a signed statement that a member signed in, good until `expires` (seconds since 1970)."""
-    name = base64.urlsafe_b64encode(member_id.encode()).decode().rstrip("=")
-    return f"{name}.{expires}.{_mac(secret, 'member', [member_id, expires])}"
+def form_token(secret: bytes, session: str) -> str:
+    """Give what a form carries to show that it comes from a page of this session, 64 hexadecimal digits."""
+    return _mac(secret, "form", [session])
 
 
-def member_of_pass(secret: bytes, value: str, now: float) -> str | None:
-    """Give the member whom a pass names, or None if it is malformed, forged or over."""
-    name, _, rest = value.partition(".")
-    until, _, signature = rest.partition(".")
-    try:
-        member_id = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()
-        expires = int(until)
-    except ValueError:
-        return None
-    good = hmac.compare_digest(_mac(secret, "member", [member_id, expires]).encode(), signature.encode())
-    return member_id if good and expires > now else None
+def is_form_token(secret: bytes, session: str, token: str) -> bool:
+    """Tell whether a form carries its session's token; takes the same time for every wrong one."""
+    return hmac.compare_digest(form_token(secret, session).encode(), token.encode())

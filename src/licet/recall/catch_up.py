@@ -11,33 +11,37 @@ from licet.model.records import Table
 from licet.policy.deadlines import due_by
 from licet.policy.notice import digest
 from licet.recall.remove import Rewritten, Shelf, remove, warm
-from licet.recall.trace import Fallen, Records, Span, trace
+from licet.recall.retire import is_left, is_over, retire
+from licet.recall.trace import Records, Span, trace
 from licet.store import asof, parties
 from licet.store.database import lease, reading, transaction
 from licet.store.engine import SqlEngine
 from licet.store.facts import last_seq, newest_withdrawal
 from licet.store.house import House
+from licet.store.meter import measure_delivered, measure_leaving
 from licet.store.shared import Snapshot, reconcile, version_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
-    """How far a license's shared tables are behind: nothing up to `checked`, something up to `newest`."""
+    """How far a license's shared tables are behind: nothing up to `checked`, something up to `newest`, or its end."""
 
     license_id: str
     checked: int
     newest: int
 
 
-def lagging(conn: Connection) -> list[Lag]:
-    """Give the licenses whose shared tables may hold something withdrawn; a license never built has none."""
-    newest = newest_withdrawal(conn)
-    found = [(license_.license_id, parties.checked_seq(conn, license_.license_id)) for license_ in _licenses(conn)]
-    return [Lag(license_id=name, checked=seq, newest=newest) for name, seq in found if 0 <= seq < newest]
+def lagging(conn: Connection, now: datetime) -> list[Lag]:
+    """Give the licenses whose shared tables may hold something withdrawn; a license never built has none.
 
-
-def _licenses(conn: Connection) -> list[License]:
-    return [license_ for license_, _ in asof.licenses_as_of(conn, last_seq(conn))]
+    What a license that is over still shares counts as withdrawn.
+    """
+    newest, found = newest_withdrawal(conn), []
+    for license_, state in asof.licenses_as_of(conn, last_seq(conn)):
+        seq = parties.checked_seq(conn, license_.license_id)
+        if 0 <= seq < newest or (seq >= 0 and is_over(license_, state, now) and is_left(conn, license_)):
+            found.append(Lag(license_id=license_.license_id, checked=seq, newest=newest))
+    return found
 
 
 def catch_up(house: House, now: datetime, grace_s: float = 0.0, engine: SqlEngine | None = None) -> int:
@@ -48,7 +52,7 @@ def catch_up(house: House, now: datetime, grace_s: float = 0.0, engine: SqlEngin
     A license built under another notice than the one in force stays as it is, hence refused, until built again.
     """
     with reading(house.database) as conn:
-        behind = lagging(conn)
+        behind = lagging(conn, now)
     rows, errors = 0, []
     for lag in behind:
         try:
@@ -73,29 +77,25 @@ def catch_up_license(
         with reading(house.database) as conn:
             upto = last_seq(conn)
             after = parties.checked_seq(conn, license_id)
-            license_, _ = asof.license_as_of(conn, license_id, upto)
-        if after < 0 or after >= upto:
+            license_, state = asof.license_as_of(conn, license_id, upto)
+        over = is_over(license_, state, now)
+        if after < 0 or (after >= upto and not over):
             return 0
         snapshots = _snapshots(house, license_)
         with transaction(house.database) as conn:
             _write_down(conn, license_, snapshots)
-        with reading(house.database) as conn:
-            notice = asof.notice_in_force(conn, upto, now)
-            changes = asof.changes_between(conn, after, upto)
-            if notice is None or _built_otherwise(snapshots, digest(notice)):
-                _clear(house, license_id, now)
-                return 0
-            records = Records(lake=house.lake, engine=engine or house.engine)
-            span = Span(after=after, upto=upto, notice=notice, now=now)
-            found = trace(conn, records, license_, changes, span)
         shelves = {table: _shelf(house, license_, table, snapshot, engine) for table, snapshot in snapshots.items()}
-        due = due_by(license_, notice, now, found.regions).isoformat()
-        rows, fresh = _remove_all(house, license_, shelves, found.tables, upto, due)
+        leaving = _ended(license_, shelves, now) if over else _withdrawn(house, license_, shelves, (after, upto), now)
+        if leaving is None:
+            _clear(house, license_id, now)
+            return 0
+        rows, fresh = _commit_all(house, license_, shelves, leaving, upto)
         _clear(house, license_id, now)
         with transaction(house.database) as conn:
             _write_down(conn, license_, fresh)
             parties.set_checked_seq(conn, license_id, upto)
         for table in fresh:
+            measure_leaving(house, license_id, table, now)
             house.shared.sweep(license_id, table, grace_s, now)
         return rows
 
@@ -114,12 +114,22 @@ def prepare(house: House, license_id: str) -> None:
         warm(_shelf(house, license_, table, snapshot, None))
 
 
+def measure(house: House, license_id: str, now: datetime) -> int:
+    """Measure what of a license's shared files was delivered, so that no recall need do it; return how many files."""
+    with reading(house.database) as conn:
+        license_, _ = asof.license_as_of(conn, license_id, last_seq(conn))
+    listed = ((table, [file.name for file in found.files]) for table, found in _snapshots(house, license_).items())
+    return sum(measure_delivered(house, license_id, table, names, now) for table, names in listed)
+
+
 def tidy(house: House, license_id: str, now: datetime, grace_s: float = 0.0) -> int:
     """Write down versions committed before a crash and delete files that no version lists; return how many files."""
     with lease(house.database, f"license {license_id}"):
         with transaction(house.database) as conn:
             license_, _ = asof.license_as_of(conn, license_id, last_seq(conn))
             reconcile(conn, house.shared, license_)
+        for table in license_.tables:
+            measure_leaving(house, license_id, table, now)
         return sum(house.shared.sweep(license_id, table, grace_s, now) for table in license_.tables)
 
 
@@ -133,8 +143,8 @@ def _write_down(conn: Connection, license_: License, snapshots: dict[Table, Snap
         parties.record_version(conn, version_of(license_.license_id, table, snapshot), snapshot.facts.excluded)
 
 
-def _built_otherwise(snapshots: dict[Table, Snapshot], in_force: str) -> bool:
-    return any(snapshot.facts.policy_digest != in_force for snapshot in snapshots.values())
+def _built_otherwise(shelves: Mapping[Table, Shelf], in_force: str) -> bool:
+    return any(shelf.snapshot.facts.policy_digest != in_force for shelf in shelves.values())
 
 
 def _shelf(house: House, license_: License, table: Table, snapshot: Snapshot, engine: SqlEngine | None) -> Shelf:
@@ -148,16 +158,58 @@ def _shelf(house: House, license_: License, table: Table, snapshot: Snapshot, en
     )
 
 
-def _remove_all(
-    house: House, license_: License, shelves: dict[Table, Shelf], fallen: Mapping[Table, Fallen], upto: int, due: str
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Leaving:
+    """What leaves each table, and by when a recipient has to follow (ISO 8601)."""
+
+    tables: Mapping[Table, Rewritten]
+    due: str
+
+
+def _ended(license_: License, shelves: Mapping[Table, Shelf], now: datetime) -> _Leaving:
+    return _Leaving(
+        tables={table: retire(shelf) for table, shelf in shelves.items()},
+        due=due_by(license_, None, now, ()).isoformat(),
+    )
+
+
+def _withdrawn(
+    house: House, license_: License, shelves: Mapping[Table, Shelf], span: tuple[int, int], now: datetime
+) -> _Leaving | None:
+    """Give what was withdrawn between two numbers; None where only a build can answer the rules now in force."""
+    after, upto = span
+    with reading(house.database) as conn:
+        notice = asof.notice_in_force(conn, upto, now)
+        changes = asof.changes_between(conn, after, upto)
+        if notice is None or _built_otherwise(shelves, digest(notice)):
+            return None
+        engine = next((shelf.engine for shelf in shelves.values()), house.engine)
+        found = trace(
+            conn,
+            Records(lake=house.lake, engine=engine),
+            license_,
+            changes,
+            Span(after=after, upto=upto, notice=notice, now=now),
+        )
+    tables = {
+        table: remove(shelf, found.tables[table]) if found.tables[table] else Rewritten()
+        for table, shelf in shelves.items()
+    }
+    return _Leaving(tables=tables, due=due_by(license_, notice, now, found.regions).isoformat())
+
+
+def _commit_all(
+    house: House, license_: License, shelves: Mapping[Table, Shelf], leaving: _Leaving, upto: int
 ) -> tuple[int, dict[Table, Snapshot]]:
     """Give the rows that went and the new version of every table that lost some."""
     rows, fresh = 0, {}
     for table, shelf in shelves.items():
-        change = remove(shelf, fallen[table]) if fallen[table] else Rewritten()
+        change = leaving.tables[table]
         if not change.remove:
             continue
-        stated = replace(shelf.snapshot.facts, as_of_seq=upto, cause="recall", excluded={}, keys=change.keys, due=due)
+        stated = replace(
+            shelf.snapshot.facts, as_of_seq=upto, cause="recall", excluded={}, keys=change.keys, due=leaving.due
+        )
         fresh[table] = house.shared.commit(license_, table, change.add, change.remove, stated)
         rows += change.rows
     return rows, fresh

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from licet.model.errors import LicetError
-from licet.recall.catch_up import Lag, catch_up_license, lagging, prepare, tidy
+from licet.recall.catch_up import Lag, catch_up_license, lagging, measure, prepare, tidy
 from licet.store import asof
 from licet.store.database import reading
 from licet.store.facts import last_seq, newest_withdrawal
@@ -95,6 +95,8 @@ class Worker:
             names = [license_.license_id for license_, _ in asof.licenses_as_of(conn, last_seq(conn))]
         for name in names:
             self._begin(name, partial(self._tidy, name))
+            # Beside the others, for it may take long and nobody waits for it.
+            self._begin(f"measure {name}", partial(self._measure, name))
 
     def _tidy(self, name: str) -> None:
         try:
@@ -103,10 +105,16 @@ class Worker:
         except Exception as error:  # noqa: BLE001 # tried again at the next turn
             _tell("sweeping", error)
 
+    def _measure(self, name: str) -> None:
+        try:
+            measure(self._house, name, self._clock())
+        except Exception as error:  # noqa: BLE001 # likewise
+            _tell("measuring", error)
+
     def _survey(self) -> bool:
         """Set to work on every license that lags; tell whether all of them could be begun."""
         with reading(self._house.database) as conn:
-            behind = lagging(conn)
+            behind = lagging(conn, self._clock())
         moving = [lag for lag in behind if self._stuck.get(lag.license_id) != lag]
         begun = [self._begin(lag.license_id, partial(self._chase, lag)) for lag in moving]
         return all(begun)
@@ -126,7 +134,7 @@ class Worker:
             try:
                 catch_up_license(self._house, lag.license_id, self._clock(), self._grace_s)
                 with reading(self._house.database) as conn:
-                    left = [other for other in lagging(conn) if other.license_id == lag.license_id]
+                    left = [other for other in lagging(conn, self._clock()) if other.license_id == lag.license_id]
             except Exception as error:  # noqa: BLE001 # tried again, ever more slowly
                 _tell("recall", error)
                 self._stop.wait(pause)

@@ -14,7 +14,7 @@ from licet.protocol.urls import FileClaim
 from licet.server.desk import Desk
 from licet.server.offers import Offer, Place, about, offer_of
 from licet.server.outlet import Wanted
-from licet.server.pages import Tokens, cut
+from licet.server.paging import Tokens, cut
 from licet.server.questions import Paging, capabilities_of, file_scheme
 
 PREFIX: Final = "/delta-sharing"

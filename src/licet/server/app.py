@@ -8,7 +8,18 @@ import anyio.to_thread
 from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from licet.server import compliance_jobs, compliance_streams, errors, files, oauth, recalls, settings, sharing, sign_in
+from licet.server import (
+    compliance_jobs,
+    compliance_streams,
+    errors,
+    files,
+    oauth,
+    openid,
+    recalls,
+    settings,
+    sharing,
+    sign_in,
+)
 from licet.server.access import file_gate
 from licet.server.audit import Audited, Trail
 from licet.server.barrier import Barrier
@@ -16,9 +27,14 @@ from licet.server.desk import Desk, ServerOptions
 from licet.server.kept import Kept
 from licet.server.limits import Buckets, Limits
 from licet.server.outlet import addresses_of
+from licet.server.pages import assets, doors, licensing, member, money, notices, operator, recipient, takeout
+from licet.server.pages.drafts import Drafts
 from licet.store.house import House
 from licet.store.memory import Memory
 
+DOWNLOAD_RATE = 1 / 60
+DOWNLOAD_BURST = 3
+"""Downloads of everything of theirs that a member may begin a second, and at once."""
 THREADS = 200
 """Requests that may look at the database or a disk at the same moment."""
 LIVES = 60
@@ -32,6 +48,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await run_in_threadpool(app.state.drafts.stop)
         await run_in_threadpool(app.state.trail.stop)
         await run_in_threadpool(app.state.desk.memory.close)
 
@@ -56,9 +73,13 @@ def create_app(house: House, options: ServerOptions) -> FastAPI:
         kept=Kept(timedelta(seconds=options.horizon_s) / LIVES),
     )
     app.state.trail = Trail(house.database, options.audit_queue)
+    app.state.drafts = Drafts(house)
+    app.state.openid = openid.OpenId(options.provider) if options.provider else None
     errors.install(app)
     for room in (sharing, oauth, recalls, compliance_jobs, compliance_streams, sign_in, settings):
         app.include_router(room.router)
+    for pages in (assets, doors, member, money, takeout, recipient, operator, notices, licensing):
+        app.include_router(pages.router)
     app.include_router(files.router, dependencies=[Depends(file_gate)])
     app.add_middleware(Audited, trail=app.state.trail, clock=options.clock, prefix=sharing.PREFIX)
     return app
@@ -68,5 +89,7 @@ def _limits(options: ServerOptions) -> Limits:
     return Limits(
         requests=Buckets(options.rate, options.burst),
         files=Buckets(options.file_rate, options.file_burst),
+        pages=Buckets(options.page_rate, options.page_burst),
+        downloads=Buckets(DOWNLOAD_RATE, DOWNLOAD_BURST),
         failures=Buckets(options.failure_rate, options.failure_burst),
     )

@@ -34,6 +34,23 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """An OpenID Connect provider, our client there, and which claims say who somebody is."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+    member_claim: str = "sub"
+    """The claim that names a member."""
+    member_prefix: str = ""
+    """What stands before it in our members' ids, such as `x:`."""
+    operator_claim: str = ""
+    """The claim whose value, or one of whose values, makes an operator; empty makes nobody one."""
+    operator_value: str = ""
+    scope: str = "openid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
     """How a house is served; `secret` (32 bytes) signs file addresses and sign-ins."""
 
@@ -60,6 +77,11 @@ class ServerOptions:
     failure_rate: float = 1
     """Requests a second that nobody we know may go on making from one address (IPv6: one /64)."""
     failure_burst: int = 30
+    page_rate: float = 10
+    """Requests a second for pages and settings that one person may go on making."""
+    page_burst: int = 100
+    provider: Provider | None = None
+    """Where members and operators sign in; None leaves the development sign-in, if that is on."""
     audit_queue: int = 10_000
     """Requests whose record may be unwritten; beyond, requests are refused."""
     clock: Callable[[], datetime] = utc_now

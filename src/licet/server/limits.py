@@ -65,6 +65,10 @@ class Limits:
     """By recipient: everything but files."""
     files: Buckets
     """By recipient: requests for files, of which a client makes a dozen for each."""
+    pages: Buckets
+    """By person and role: pages and settings."""
+    downloads: Buckets
+    """By member: everything of theirs in one file, for which the lake is read."""
     failures: Buckets
     """By network of the caller: requests of nobody we know."""
 

@@ -1,4 +1,4 @@
-"""Who is at the settings page. The development sign-in believes anybody, so it stays on this machine."""
+"""The settings API's sign-in. The development sign-in believes anybody, so it stays on this machine."""
 
 import ipaddress
 import json
@@ -7,16 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from licet.model.errors import UsageError
-from licet.protocol.urls import member_of_pass, member_pass
+from licet.server import session
 from licet.server.desk import AtDesk, Desk, ServerOptions
-from licet.server.errors import JSON, WireError, malformed, missing, signed_out
+from licet.server.errors import JSON, WireError, malformed, missing
 from licet.store.asof import member_as_of
 from licet.store.database import reading
 from licet.store.facts import last_seq
-
-COOKIE = "licet_member"
-SESSION_S = 12 * 3600
-"""How long a sign-in lasts, in seconds."""
 
 router = APIRouter(tags=["settings"])
 
@@ -73,41 +69,39 @@ def sign_in(request: Request, desk: AtDesk, said: SignInBody) -> Response:
     member_id = said.get("member_id")
     if not isinstance(member_id, str) or not member_id:
         raise malformed("member_id is missing")
-    _require_member(desk, member_id)
-    value = member_pass(desk.options.secret, member_id, int(desk.now().timestamp()) + SESSION_S)
+    require_member(desk, member_id)
     response = Response(json.dumps({"member_id": member_id}), media_type=JSON)
-    secure = request.url.scheme == "https"
-    response.set_cookie(COOKIE, value, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)
+    session.begin(request, desk, response, (session.Role.MEMBER, member_id, session.DEVELOPMENT))
     return response
 
 
 @router.post("/sign-out")
-def sign_out() -> Response:
+def sign_out(request: Request, desk: AtDesk) -> Response:
     """Forget who is signed in on this browser."""
     response = Response(json.dumps({}), media_type=JSON)
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    session.end(request, desk, response)
     return response
 
 
-def _require_member(desk: Desk, member_id: str) -> None:
+def require_member(desk: Desk, member_id: str) -> None:
+    """Refuse the id of nobody.
+
+    Raises:
+        WireError: 404, no such member.
+    """
     with reading(desk.house.database) as conn:
         known = member_as_of(conn, member_id, last_seq(conn))
     if known is None:
         raise missing("no such member")
 
 
-def member_of(request: Request, desk: AtDesk) -> str:
+def member_of(signed_in: Annotated[session.Session, Depends(session.require(session.Role.MEMBER))]) -> str:
     """Give the member who is signed in.
 
     Raises:
         WireError: 401, nobody is.
     """
-    value = request.cookies.get(COOKIE, "")
-    # A pass of the development sign-in is worth nothing once that is off.
-    member_id = member_of_pass(desk.options.secret, value, desk.now().timestamp())
-    if member_id is None or not desk.options.development_sign_in:
-        raise signed_out("sign in first")
-    return member_id
+    return signed_in.who
 
 
 AsMember = Annotated[str, Depends(member_of)]

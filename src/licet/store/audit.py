@@ -13,6 +13,8 @@ from licet.store.asof import instant
 from licet.store.database import transaction
 from licet.store.facts import micros
 
+ERROR = 400
+"""The first HTTP status of a refusal."""
 PRUNED = 10_000
 """Rows that one transaction removes, so that members who change a setting meanwhile wait no longer than for those."""
 
@@ -94,3 +96,29 @@ def prune(database: Engine, before: datetime, most: int = PRUNED) -> Iterator[in
         if not gone:
             return
         yield gone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """What entries are searched for: from an instant, before another, and by what; empty means any."""
+
+    since: datetime
+    until: datetime
+    recipient_id: str = ""
+    route: str = ""
+    """A part of the route's template."""
+    refused: bool = False
+    """Only what was answered with an error."""
+
+
+def search(conn: Connection, sought: Sought, most: int) -> list[AuditEntry]:
+    """Give the newest entries that are searched for, newest first."""
+    c = t.audit_request.c
+    query = select(t.audit_request).where(c.at_us >= micros(sought.since), c.at_us < micros(sought.until))
+    if sought.recipient_id:
+        query = query.where(c.recipient_id == sought.recipient_id)
+    if sought.route:
+        query = query.where(c.route.contains(sought.route, autoescape=True))
+    if sought.refused:
+        query = query.where(c.status >= ERROR)
+    return [_entry(row) for row in conn.execute(query.order_by(c.at_us.desc(), c.id.desc()).limit(most))]

@@ -207,6 +207,13 @@ def holder_of_client(conn: Connection, client_id: str, secret: str, at: datetime
     return replace(_holder(row), until=instant(row.expires_us)) if row is not None and right else None
 
 
+def holder_of_credential(conn: Connection, credential_id: str, at: datetime) -> Holder | None:
+    """Give who holds a credential of whatever kind that works at an instant."""
+    c = t.credential.c
+    row = conn.execute(_holders(c.credential_id == credential_id, c.expires_us > micros(at))).first()
+    return None if row is None else _holder(row)
+
+
 def holder_of_license(conn: Connection, license_id: str) -> Holder | None:
     """Give the recipient of a license, or None if there is no such license."""
     fact, who = t.license_fact.c, t.recipient.c

@@ -313,15 +313,16 @@ def publish_notice(conn: Connection, version: str, digest: str, effective: datet
     return seq
 
 
-def grant_license(conn: Connection, license_: License, key: bytes, at: datetime) -> int:
-    """Grant a license; `key` (32 random bytes) makes its pseudonyms."""
+def grant_license(conn: Connection, license_: License, key: bytes, at: datetime, state: str = "active") -> int:
+    """Grant a license, or offer one; `key` (32 random bytes) makes its pseudonyms."""
     conn.execute(insert(t.license_key).values(license_id=license_.license_id, key=key))
-    return _append(conn, t.license_fact, "license", [_license_row(license_, "active")], at, withdraws=False)
+    return _append(conn, t.license_fact, "license", [_license_row(license_, state)], at, withdraws=False)
 
 
 def change_license(conn: Connection, license_: License, state: str, at: datetime) -> int:
-    """Move a license to `active`, `suspended` or `ended`."""
-    return _append(conn, t.license_fact, "license", [_license_row(license_, state)], at, withdraws=True)
+    """Move a license to another state; on the way to being active nothing is taken away."""
+    withdraws = state not in {"offered", "agreed", "countersigned"}
+    return _append(conn, t.license_fact, "license", [_license_row(license_, state)], at, withdraws=withdraws)
 
 
 def _license_row(license_: License, state: str) -> dict[str, Any]:

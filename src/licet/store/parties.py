@@ -83,6 +83,13 @@ def versions(conn: Connection, license_id: str, table: Table) -> list[tuple[Shar
     return [(_version(row), json.loads(row.excluded)) for row in conn.execute(query)]
 
 
+def newest_rows(conn: Connection, license_id: str, table: Table) -> int:
+    """Give the rows of a table's newest version; 0 if it was never built."""
+    c = t.shared_version.c
+    query = select(c.rows).where(c.license_id == license_id, c.record_table == str(table))
+    return int(conn.execute(query.order_by(c.version.desc()).limit(1)).scalar_one_or_none() or 0)
+
+
 def _version(row: Any) -> SharedVersion:  # noqa: ANN401 # SQLAlchemy rows have no static type
     return SharedVersion(
         license_id=LicenseId(row.license_id),

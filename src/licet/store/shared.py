@@ -199,6 +199,12 @@ class SharedTables:
         _make_last(folder / "_delta_log", snapshot.version)
         return snapshot
 
+    def unlisted(self, license_id: str, table: Table) -> list[str]:
+        """Give the names of the data files on the disk that the current version does not list."""
+        snapshot = self.snapshot(license_id, table)
+        live = {file.name for file in snapshot.files} if snapshot else set()
+        return [path.name for path in _data_files(self.folder(license_id, table), live)]
+
     def sweep(self, license_id: str, table: Table, grace_s: float, now: datetime) -> int:
         """Delete data files that the current version does not list, `grace_s` after they were last; return how many.
 

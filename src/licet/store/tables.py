@@ -130,6 +130,18 @@ license_fact = Table(
     Index("license_fact_license", "license_id", "until_seq"),
 )
 
+license_step = Table(
+    "license_step",
+    metadata,
+    Column("license_id", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", String(16), nullable=False),
+    Column("party", String(16), nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("terms_digest", String(64), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+)
+
 license_key = Table(
     "license_key",
     metadata,

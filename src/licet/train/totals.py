@@ -64,7 +64,7 @@ class Counts:
         keep = np.ones(len(self.keys), dtype=bool)
         keep[gone] = False
         counts = self.counts[keep]
-        counts[at[stays] - np.searchsorted(gone, at[stays])] = left[stays]
+        counts[(at - np.cumsum(~stays))[stays]] = left[stays]
         return Counts(keys=self.keys[keep] if gone.size else self.keys, counts=counts)
 
     def _holds(self, at: NDArray[np.intp], keys: Integers) -> NDArray[np.bool_]:

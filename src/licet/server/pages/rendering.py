@@ -1,0 +1,118 @@
+"""Render pages: templates, the visitor's language, headers that forbid everything a page does not need, and errors."""
+
+import functools
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+
+from licet.model.errors import InputError, LicetError, NotFound, Refused, Unavailable, UsageError
+from licet.server.errors import WireError
+from licet.server.pages.assets import address
+from licet.server.pages.languages import LANGUAGES, Speech, catalogue, language_of
+from licet.server.session import Role, Session, SignedOut, is_secure
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+"""What a page may load and do: nothing from elsewhere, and no script or style inside the page."""
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    # With `no-referrer` a browser would send our own forms without their origin.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+    "Vary": "Cookie, Accept-Language, Sec-GPC",
+}
+_STATUS: Final = ((NotFound, 404), (UsageError, 400), (InputError, 400), (Refused, 403), (Unavailable, 503))
+
+
+@functools.cache
+def templates(language: str) -> Environment:
+    """Give the templates in a language; an unknown name in one is an error, and all text is escaped."""
+    environment = Environment(
+        loader=PackageLoader("licet.server.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined] # of the extension
+    environment.globals.update(speech=Speech(language=language), asset=address, languages=LANGUAGES, Role=Role)
+    return environment
+
+
+def speech_of(request: Request) -> Speech:
+    """Give how the visitor's language says things."""
+    return Speech(language=language_of(request))
+
+
+def page(
+    request: Request,
+    name: str,
+    session: Session | None = None,
+    values: Mapping[str, object] | None = None,
+    *,
+    status: int = 200,
+) -> HTMLResponse:
+    """Render a page with values for whoever is at it."""
+    language = language_of(request)
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    shown = {"session": session, "path": request.url.path, "here": here, "language": language, **(values or {})}
+    body = templates(language).get_template(name).render(shown)
+    headers = HEADERS | {"Content-Language": language}
+    if is_secure(request, request.app.state.desk):
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return HTMLResponse(body, status, headers)
+
+
+def to(path: str) -> RedirectResponse:
+    """Send a browser to a page of ours, by a fresh request without the form it sent."""
+    return RedirectResponse(path, 303, {"Cache-Control": "no-store"})
+
+
+class PageRoute(APIRoute):
+    """A route whose errors are pages; whoever is not signed in is shown the door."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the route's handler."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except SignedOut as error:
+                following = request.url.path if request.method == "GET" else f"/{error.role}"
+                return to(f"/sign-in?as={error.role}&next={quote(following, safe='/')}")
+            except (LicetError, RequestValidationError, HTTPException) as error:
+                return problem(request, error)
+
+        return guarded
+
+
+def problem(request: Request, error: Exception) -> Response:
+    """Give the page that says what went wrong and what to do about it."""
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 400)
+    said, remedy = "", ""
+    if isinstance(error, LicetError):
+        said, remedy = error.message, error.remedy
+    if isinstance(error, WireError):
+        status = error.status
+    response = page(
+        request, "problem.html", None, {"status_code": status, "said": said, "remedy": remedy}, status=status
+    )
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after)
+    elif isinstance(error, WireError):
+        response.headers.update(error.headers)
+    return response
