@@ -40,10 +40,12 @@ check: setup-train
 	$(MAKE) test
 
 bench: setup
-	set -e; for script in $(filter-out bench/forgetting.py,$(wildcard bench/*.py)); do .venv/bin/python "$$script"; done
+	set -e; for script in $(filter-out bench/forgetting.py bench/chain%.py,$(wildcard bench/*.py)); do .venv/bin/python "$$script"; done
 
 bench-train: setup-train
 	.venv/bin/python bench/forgetting.py
+	.venv/bin/python bench/chain.py
+	.venv/bin/python bench/chain_heads.py
 
 serve: setup
 	.venv/bin/licet serve

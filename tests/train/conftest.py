@@ -1,10 +1,13 @@
 """Learners over made-up posts."""
 
+from collections.abc import Iterator
+
 import pytest
 from encoded import LABELS
 
 from licet.train.algebra import Algebra
 from licet.train.bayes import NaiveBayes
+from licet.train.chain_workers import Workers
 from licet.train.hybrid import Hybrid
 from licet.train.ngram import Ngrams
 from licet.train.public_base import PublicFolder
@@ -37,3 +40,10 @@ def learners(tokenizer: PublicTokenizer, public: PublicFolder) -> dict[str, Alge
         "ngram": Ngrams(tokenizer=tokenizer),
         "hybrid": Hybrid(public=public.base()),
     }
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Workers]:
+    """One worker process for all chains: what a slice gives does not depend on what the process did before."""
+    with Workers(1) as started:
+        yield started

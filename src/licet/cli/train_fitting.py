@@ -1,6 +1,6 @@
 """`licet train fit`, `forget` and `verify`, for models by algebra."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from licet.cli.terminal import emit, progress, read_text, show
+from licet.cli.train_chain import fit_chain, forget_chain, is_chain, settings_of, show_checks, verify_chain
 from licet.cli.train_demo import demo
 from licet.cli.train_probe import probe
 from licet.cli.train_publish import publish
@@ -53,7 +54,8 @@ class Told:
         return Source(path=self.data, columns=Columns(**named), labels=self.labels_from if labelled else None)
 
 
-def _data_options(command: Any) -> Any:  # noqa: ANN401 # a decorator of click
+def data_options(command: Any) -> Any:  # noqa: ANN401 # a decorator of click
+    """Add the options that say where examples lie."""
     path = click.Path(path_type=Path, exists=True)
     for option in (
         click.option("--labels-from", type=path, help="Parquet file of labels by record, where posts have none."),
@@ -62,6 +64,11 @@ def _data_options(command: Any) -> Any:  # noqa: ANN401 # a decorator of click
     ):
         command = option(command)
     return command
+
+
+def labelled(told: Mapping[str, Any]) -> bool:
+    """Tell whether the caller says where labels are."""
+    return "label=" in told["columns"] or told["labels_from"] is not None
 
 
 def _store(path: Path) -> "AlgebraStore":
@@ -74,12 +81,26 @@ def _store(path: Path) -> "AlgebraStore":
 @click.argument("store", type=click.Path(path_type=Path))
 @click.option("--learner", default="ridge", show_default=True, help="How to learn; a wrong name lists all.")
 @click.option("--labels", default="", help="All labels, fixed beforehand: negative,neutral,positive")
-@_data_options
+@click.option("--set", "settings", multiple=True, help="With a plan: a setting of the learner, rate=0.01.")
+@click.option("--aggregate", default="probabilities", show_default=True, help="With a plan: probabilities or weights.")
+@click.option("--workers", default=0, help="With a plan: shards trained at once; all cores by default.")
+@data_options
 def fit(store: Path, learner: str, labels: str, data: Path | None, **told: Any) -> None:  # noqa: ANN401 # by click
     """Train a model that can forget, or add new records to one; a run that was killed goes on where it was.
 
+    In a folder made by `licet train plan` it trains shards and slices, with --learner torch-gpt, torch-head,
+    sklearn-head, hf-trainer, peft-lora or package.module:Class.
+
     Example: licet train fit model --data ./data --learner ngram
     """
+    chain = {name: told.pop(name) for name in ("settings", "aggregate", "workers")}
+    if is_chain(store):
+        if data is None:
+            raise UsageError("there is nothing to learn from", "name the folder that `licet sync` keeps: --data DIR")
+        source = Told(data=data, **told).source(labelled=bool(labels))
+        settings = settings_of(chain["settings"], labels)
+        fit_chain(store, source, learner, settings, chain["aggregate"], chain["workers"])
+        return
     from licet.train.algebra_fit import fit as fit_model
     from licet.train.algebras import MADE, WITHOUT_LABELS, make_algebra
     from licet.train.public_base import PublicFolder
@@ -111,10 +132,21 @@ def fit(store: Path, learner: str, labels: str, data: Path | None, **told: Any) 
 @click.option("--member", "members", multiple=True, help="Forget all records of a member, by pseudonym.")
 @click.option("--record", "records", multiple=True, help="Forget one record, by pseudonym.")
 @click.option("--recall", default="", help="Forget what left the share; the certificate names the recall.")
-@click.option("--data", type=click.Path(path_type=Path, exists=True), help="With --recall: the folder of `licet sync`.")
 @click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key that signs; else the store's own.")
-def forget(
-    store: Path, members: Sequence[str], records: Sequence[str], recall: str, data: Path | None, key: Path | None
+@click.option("--sample", default=0.25, show_default=True, help="With a plan: share of shards audited from scratch.")
+@click.option("--missing", is_flag=True, help="With a plan: forget whatever --data no longer holds.")
+@click.option("--cost", is_flag=True, help="With a plan: quarantine, and only say what the replay will cost.")
+@click.option("--if-due", is_flag=True, help="With a plan: replay only what waits for 24 hours or in 8 shards.")
+@click.option("--workers", default=0, help="With a plan: shards trained at once; all cores by default.")
+@data_options
+def forget(  # by click
+    store: Path,
+    members: Sequence[str],
+    records: Sequence[str],
+    recall: str,
+    data: Path | None,
+    key: Path | None,
+    **told: Any,  # noqa: ANN401 # by click
 ) -> None:
     """Forget members or records exactly, destroy what saw them, and sign a certificate.
 
@@ -128,10 +160,15 @@ def forget(
 
     opened = _store(store)
     signer = _signer(opened, key)
-    learner = _learner_of(opened)
     if recall and data is None:
         raise UsageError("what left the share is written in the synced folder", "name it: --data DIR")
     left = removed_records(data) if recall and data else frozenset()
+    if is_chain(store):
+        parts = {name: told[name] for name in ("columns", "labels_from")}
+        source = Told(data=data, **parts).source(labelled=labelled(told)) if data else None
+        forget_chain(store, source, signer, (members, [*records, *sorted(left)]), recall=recall, told=told)
+        return
+    learner = _learner_of(opened)
     some, few = frozenset(members), left | frozenset(records)
     if not some and not few and not recall:
         made = finish_pending(opened, learner, signer)
@@ -184,8 +221,9 @@ def _learner_of(store: "AlgebraStore") -> Any:  # noqa: ANN401 # the protocol li
 @click.option("--public", type=click.Path(path_type=Path), help="Folder of public parts; that of the store by default.")
 @click.option("--records", type=click.Path(path_type=Path), help="List of records; beside the certificate by default.")
 @click.option("--member", "members", multiple=True, help="A removed member, where you know who it was.")
+@click.option("--all", "everything", is_flag=True, help="With a plan: train every shard again, not only replayed ones.")
 @click.option("--key", help="Public key that you trust, as PEM file or in base64.")
-@_data_options
+@data_options
 def verify(certificate: Path, store: Path | None, key: str | None, **told: Any) -> None:  # noqa: ANN401 # by click
     """Compute the model again from the data and compare it, byte by byte, with what a certificate says.
 
@@ -195,6 +233,14 @@ def verify(certificate: Path, store: Path | None, key: str | None, **told: Any) 
     """
     trusted = read_public_key(read_text(key) if Path(key).exists() else key) if key else b""
     read = read_certificate(certificate.read_bytes(), trusted)
+    if read.tier in {"chain", "replay"}:
+        folder = store or certificate.absolute().parents[1]
+        parts = {name: told[name] for name in ("columns", "labels_from")}
+        if told["data"] is None:
+            raise UsageError("there is nothing to compute from", "name the data: --data DIR")
+        source = Told(data=told["data"], **parts).source(labelled=labelled(told))
+        show_checks(read, verify_chain(folder, read, source, everything=told["everything"], workers=0))
+        return
     checks = _recomputed(certificate, read, store, told)
     rows = [(check.name, "yes" if check.passed else "NO", check.said) for check in checks]
     signed = ("signature", "yes", "by the key that you named" if trusted else f"by {read.key_id}, which it carries")

@@ -1,0 +1,128 @@
+"""Requests to forget: kept durably, quarantined at once, and counted before they are replayed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from licet.train.chain import Terms, kept_terms, lineage
+from licet.train.chain_fit import without
+from licet.train.chain_manifest import Entry, divide
+from licet.train.chain_model import serve, served
+from licet.train.chain_store import ChainStore
+from licet.train.examples import Example
+from licet.train.plan import member_mark, record_mark
+
+if TYPE_CHECKING:
+    from licet.protocol.attestation import Value
+
+AGE: Final = timedelta(hours=24)
+"""How long a request may wait for others before the batch is replayed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flush:
+    """When a batch is replayed: the oldest request's age, or how many shards wait for it."""
+
+    age: timedelta = AGE
+    dirty: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a forgetting will take, before it starts: records to train again, of how many in all."""
+
+    requests: int
+    dirty: tuple[int, ...]
+    records: int
+    of: int
+
+
+def ask(store: ChainStore, members: Iterable[str], records: Iterable[str], now: datetime) -> None:
+    """Keep requests durably until they are forgotten; the shards that hold them are quarantined at once.
+
+    Whom neither plan nor model knows is passed over.
+
+    Raises:
+        NotFound: nothing was fitted here.
+    """
+    key = store.key()
+    ask_marks(store, [*(member_mark(key, m) for m in members), *(record_mark(key, r) for r in records)], now)
+
+
+def ask_marks(store: ChainStore, asked: Sequence[str], now: datetime) -> None:
+    """Keep requests that are given as marks of members and records."""
+    with store.locked():
+        marks = _known(store, asked)
+        said = store.note("waiting").get("requests", {})
+        at = now.astimezone(UTC).isoformat()
+        kept: dict[str, Value] = {**dict.fromkeys(marks, at), **said}
+        store.keep_note("waiting", {"requests": kept})
+        quarantine(store, kept_terms(store), kept)
+
+
+def _known(store: ChainStore, marks: Sequence[str]) -> list[str]:
+    """Keep the marks of members and records that the plan or a manifest knows."""
+    plan = store.plan()
+    known = set(plan.rows)
+    if not known.issuperset(marks):
+        held = (store.manifest(shard).slices.values() for shard in range(plan.shards))
+        known |= {entry.record for slices in held for entries in slices for entry in entries}
+    return [mark for mark in marks if mark in known]
+
+
+def missing_marks(store: ChainStore, examples: Iterable[Example]) -> list[str]:
+    """Give marks of what the model saw and the data lacks: members of whom nothing is left, and other records."""
+    plan = store.plan()
+    divided, _ = divide(plan, store.key(), examples)
+    lost: list[Entry] = []
+    left: set[str] = set()
+    for shard in range(plan.shards):
+        for place, entries in store.manifest(shard).slices.items():
+            held = divided.get(shard, {}).get(place, {})
+            lost += [entry for entry in entries if entry not in held]
+            left |= {entry.member for entry in entries if entry in held}
+    return sorted({entry.record if entry.member in left else entry.member for entry in lost})
+
+
+def due(store: ChainStore, flush: Flush, now: datetime) -> bool:
+    """Tell whether the waiting requests should be replayed now."""
+    said = store.note("waiting").get("requests", {})
+    if not said:
+        return bool(store.note("forgetting"))
+    oldest = min(datetime.fromisoformat(at) for at in said.values())
+    return now - oldest >= flush.age or len(dirty_shards(store, said)) >= flush.dirty
+
+
+def cost(store: ChainStore) -> Cost:
+    """Count what replaying the waiting requests would take."""
+    said = {**store.note("waiting").get("requests", {}), **store.note("forgetting").get("requests", {})}
+    plan, terms = store.plan(), kept_terms(store)
+    dirty = dirty_shards(store, said)
+    replay = 0
+    for shard in dirty:
+        kept = {step.key for step in lineage(plan, terms, shard, store.manifest(shard))}
+        after = lineage(plan, terms, shard, without(store.manifest(shard), said))
+        replay += sum(len(step.entries) for step in after if step.key not in kept)
+    return Cost(requests=len(said), dirty=dirty, records=replay, of=sum(store.note("sizes").values()))
+
+
+def dirty_shards(store: ChainStore, gone: Mapping[str, object]) -> tuple[int, ...]:
+    """Give the shards that saw any of the members or records so marked; a member's shard follows from the mark."""
+    plan = store.plan()
+    members = gone.keys() & plan.rows.keys()
+    found = {plan.shard_of(mark) for mark in members}
+    if len(members) < len(gone):
+        found |= {shard for shard in range(plan.shards) if store.manifest(shard).first(lambda e: e.record in gone)}
+    return tuple(shard for shard in sorted(found) if store.manifest(shard).first(lambda e: of_any(e, gone)))
+
+
+def of_any(entry: Entry, gone: Mapping[str, object]) -> bool:
+    """Tell whether an entry's member or record is among marks."""
+    return entry.member in gone or entry.record in gone
+
+
+def quarantine(store: ChainStore, terms: Terms, gone: Mapping[str, object]) -> None:
+    """Serve without the dirty shards: exactly the model of the plan that has none of them."""
+    dirty = dirty_shards(store, gone)
+    serve(store, terms, {shard: each for shard, each in served(store).items() if shard not in dirty})

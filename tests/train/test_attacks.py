@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from licet.train.attacks import (
+    auc,
+    exposure,
+    lira_scores,
+    loss_scores,
+    min_k_scores,
+    rmia_scores,
+    separate,
+    zlib_scores,
+)
+
+NUMBERS = st.lists(st.integers(-9, 9), min_size=1, max_size=12)
+
+
+@settings(max_examples=40)
+@given(members=NUMBERS, others=NUMBERS)
+def test_the_area_is_the_share_of_pairs_in_order(members: list[int], others: list[int]) -> None:
+    pairs = [(m > o) + (m == o) / 2 for m in members for o in others]
+    assert auc(np.array(members, float), np.array(others, float)) == pytest.approx(np.mean(pairs))
+
+
+def test_separation_of_equals_is_chance_and_of_strangers_is_not() -> None:
+    draws = np.random.default_rng(3)
+    same = separate(draws.normal(size=80), draws.normal(size=80))
+    apart = separate(draws.normal(2, 1, 80), draws.normal(size=80))
+    assert same.chance
+    assert not apart.chance
+    assert apart.low > 0.8
+    assert apart.caught > same.caught
+
+
+def test_loss_and_zlib_are_what_a_hand_computes() -> None:
+    answers, wanted = [np.array([[0.5, 0.5], [0.25, 0.75]])], [np.array([0, 1])]
+    total = np.log(0.5) + np.log(0.75)
+    assert loss_scores(answers, wanted)[0] == pytest.approx(total / 2)
+    assert zlib_scores(answers, wanted, ["ab"])[0] == pytest.approx(total / 10)
+
+
+def test_min_k_looks_at_the_least_likely_and_weighs_them_by_what_was_to_be_expected() -> None:
+    sure, unsure = np.array([0.98, 0.01, 0.01]), np.full(3, 1 / 3)
+    surprised = min_k_scores([np.array([sure, unsure])], [np.array([1, 0])])
+    expected = min_k_scores([np.array([sure, unsure])], [np.array([0, 0])])
+    assert surprised[0] < -5
+    assert expected[0] == pytest.approx(0, abs=1e-3)
+
+
+def test_reference_models_make_a_known_text_stand_out_from_one_that_is_easy_anyway() -> None:
+    references = np.array([[-1.0, -3.0, np.nan], [-1.2, -3.2, -2.0], [-0.8, -2.8, -2.2]])
+    target = np.array([-1.0, -1.0, -2.1])
+    scores = lira_scores(target, references)
+    assert scores[0] == pytest.approx(0, abs=1e-9)
+    assert scores[1] > 5
+    assert np.isfinite(scores[2])
+    ratios = rmia_scores(target, references, np.array([-2.0, -2.0]), np.array([[-2.0, -2.1], [-2.0, -1.9]]))
+    assert ratios[1] == 1
+
+
+def test_exposure_is_all_bits_for_the_likeliest_and_none_for_the_last() -> None:
+    rivals = np.arange(255.0)
+    assert exposure(999, rivals) == 8
+    assert exposure(-1, rivals) == 0
+    assert exposure(127.5, rivals) == pytest.approx(1, abs=0.02)

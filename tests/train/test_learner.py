@@ -1,0 +1,28 @@
+import pytest
+
+from licet.model.errors import UsageError
+from licet.train.learner import LEARNERS, check_settings, code_digest, find_learner, labels_of
+
+
+@pytest.mark.parametrize("name", ["nothing", "no.such.module:Learner", "licet.train.learner:Nothing"])
+def test_a_learner_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(UsageError):
+        find_learner(name, {})
+
+
+def test_a_setting_without_meaning_is_refused() -> None:
+    assert check_settings({"rate": "1"}, {"rate": "2", "epochs": "3"}) == {"rate": "1", "epochs": "3"}
+    with pytest.raises(UsageError, match="no setting `speed`"):
+        find_learner("sklearn-head", {"labels": "a,b", "speed": "9"})
+
+
+@pytest.mark.parametrize("labels", ["", "one", "twice,twice"])
+def test_labels_are_fixed_beforehand_two_or_more(labels: str) -> None:
+    with pytest.raises(UsageError, match="two labels or more"):
+        labels_of({"labels": labels})
+
+
+def test_the_code_of_a_learner_is_a_digest_of_its_own() -> None:
+    names = ("torch-head", "torch-gpt", "sklearn-head")
+    assert len({code_digest(name) for name in names}) == len(names)
+    assert code_digest(LEARNERS["torch-gpt"]) == code_digest("torch-gpt")
