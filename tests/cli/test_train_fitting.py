@@ -69,6 +69,19 @@ def test_a_recall_is_forgotten_and_whoever_holds_the_data_verifies_it(fitted: Pa
     assert "nothing to forget" in again.output
 
 
+def test_whoever_knows_the_removed_keys_checks_that_they_and_no_others_were(fitted: Path) -> None:
+    done = licet("forget", fitted / "model", "--member", "m3", as_json=True)
+    path, keys = Path(json.loads(done.output)["certificate"]), fitted / "keys.parquet"
+    removed = [{"author_id": "m3", "post_id": each.record} for each in posts() if each.member == "m3"]
+    for known, said in ((removed, "none is left"), (removed[1:], "others than were certified")):
+        pq.write_table(pa.Table.from_pylist(known), keys)
+        checked = licet("verify", path, "--store", fitted / "model", "--removed", keys)
+        assert (checked.exit_code, said in checked.output) == (0 if known is removed else 1, True)
+    stays = [{"author_id": each.member, "post_id": each.record} for each in posts() if each.member == "m4"]
+    pq.write_table(pa.Table.from_pylist(stays), keys)
+    assert "3 are left" in licet("verify", path, "--store", fitted / "model", "--removed", keys).output
+
+
 def test_a_certificate_that_does_not_fit_the_data_is_refused(fitted: Path) -> None:
     done = licet("forget", fitted / "model", "--member", "m1", "--record", "r2.0", as_json=True)
     path = Path(json.loads(done.output)["certificate"])

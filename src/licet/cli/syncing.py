@@ -42,16 +42,16 @@ class Told:
     """What the command was told."""
 
     profile: Path
-    target: str
-    """share, share.schema or share.schema.table; empty means everything."""
     root: Path
-    also: tuple[str, ...]
-    forget: tuple[str, ...]
-    patience_s: float
-    at_once: int
-    key: Ed25519PrivateKey | None
-    models: tuple[str, ...]
-    done: tuple[Done, ...]
+    target: str = ""
+    """share, share.schema or share.schema.table; empty means everything."""
+    also: tuple[str, ...] = ()
+    forget: tuple[str, ...] = ()
+    patience_s: float = 300
+    at_once: int = 4
+    key: Ed25519PrivateKey | None = None
+    models: tuple[str, ...] = ()
+    done: tuple[Done, ...] = (Done.DELETED,)
 
 
 @contextmanager
@@ -134,6 +134,17 @@ def _sync(told: Told) -> Report:
             no_longer_shared=tuple(map(str, gone)),
             unmatched=tuple(map(str, follower.derived.unmatched())),
         )
+
+
+def bring_in_step(profile: Path, root: Path) -> None:
+    """Keep a local copy of everything that a profile opens in step, and attest nothing.
+
+    Raises:
+        LicetError: something could not be followed.
+    """
+    report = _sync(Told(profile=profile, root=root))
+    for each in report.problems:
+        raise Unavailable(f"{each.name}: {each.said}", each.remedy)
 
 
 def _settle(told: Told, follower: Follower, followed: Sequence[Followed]) -> tuple[list[Stated], list[Problem]]:

@@ -13,6 +13,7 @@ from licet.cli.terminal import emit, progress, read_text, show
 from licet.cli.train_chain import fit_chain, forget_chain, is_chain, settings_of, show_checks, verify_chain
 from licet.cli.train_demo import demo
 from licet.cli.train_probe import probe
+from licet.cli.train_profile import data_path
 from licet.cli.train_publish import publish
 from licet.model.errors import InputError, IntegrityError, UsageError
 from licet.protocol.certificate import Certificate, read_certificate
@@ -60,7 +61,9 @@ def data_options(command: Any) -> Any:  # noqa: ANN401 # a decorator of click
     for option in (
         click.option("--labels-from", type=path, help="Parquet file of labels by record, where posts have none."),
         click.option("--columns", default="", help="Names of columns: member=…,record=…,text=…,label=…"),
-        click.option("--data", type=path, help="Folder that `licet sync` keeps, or any Parquet file or folder."),
+        click.option(
+            "--data", type=path, callback=data_path, help="Profile, folder that `licet sync` keeps, or any Parquet."
+        ),
     ):
         command = option(command)
     return command
@@ -221,6 +224,11 @@ def _learner_of(store: "AlgebraStore") -> Any:  # noqa: ANN401 # the protocol li
 @click.option("--public", type=click.Path(path_type=Path), help="Folder of public parts; that of the store by default.")
 @click.option("--records", type=click.Path(path_type=Path), help="List of records; beside the certificate by default.")
 @click.option("--member", "members", multiple=True, help="A removed member, where you know who it was.")
+@click.option(
+    "--removed",
+    type=click.Path(path_type=Path, exists=True),
+    help="Parquet of the removed keys, where you have it: that they, and no others, were removed.",
+)
 @click.option("--all", "everything", is_flag=True, help="With a plan: train every shard again, not only replayed ones.")
 @click.option("--key", help="Public key that you trust, as PEM file or in base64.")
 @data_options
@@ -250,7 +258,7 @@ def verify(certificate: Path, store: Path | None, key: str | None, **told: Any) 
 
 
 def _recomputed(path: Path, read: Certificate, store: Path | None, told: dict[str, Any]) -> list["Check"]:
-    from licet.train.algebra_verify import check_rows, check_store, encode_examples
+    from licet.train.algebra_verify import check_removed, check_rows, check_store, encode_examples
     from licet.train.algebras import same_algebra
     from licet.train.public_base import PublicFolder
 
@@ -274,7 +282,11 @@ def _recomputed(path: Path, read: Certificate, store: Path | None, told: dict[st
     left = sum(row.member in told["members"] for row in rows)
     if left:
         raise InputError("a member that you named is still among the records", "ask the signer to forget them")
-    return [*check_rows(read, learner, rows), *(check_store(read, opened) if store else [])]
+    found = check_rows(read, learner, rows)
+    if told["removed"]:
+        keys = Told(data=told["removed"], columns=told["columns"], labels_from=None).source(labelled=False).keys()
+        found += check_removed(read, keys, rows)
+    return [*found, *(check_store(read, opened) if store else [])]
 
 
 FITTING: Final[tuple[click.Command, ...]] = (probe, fit, forget, verify, publish, demo)

@@ -51,6 +51,17 @@ class Source:
             for batch in _batches(path, self._wanted()):
                 yield from _examples(batch, self.columns, labels)
 
+    def keys(self) -> Iterator[tuple[str, str]]:
+        """Give every row's member and record.
+
+        Raises:
+            InputError: a file cannot be read, or lacks a column.
+        """
+        names = [self.columns.member, self.columns.record]
+        for path in self.files():
+            for batch in _batches(path, names):
+                yield from zip(*(map(str, batch[name].to_pylist()) for name in names), strict=True)
+
     def files(self) -> list[Path]:
         """Give the files of posts, in order of their names.
 
