@@ -12,7 +12,7 @@ from licet.model.errors import NotFound, Refused
 from licet.model.licenses import LicenseId, RecipientId
 from licet.model.members import AgeBand, Choice
 from licet.model.records import Table
-from licet.store import parties
+from licet.store import overview, parties
 from licet.store.database import reading, transaction
 from licet.store.facts import change_license
 
@@ -38,6 +38,20 @@ def test_a_like_goes_out_only_if_both_its_actor_and_the_author_of_the_post_permi
     scene.ingest(Table.LIKES, *(like(actor, f"x:{n}", author) for n, (actor, author) in enumerate(pairs)))
     built = scene.build()[Table.LIKES]
     assert (built.rows, built.excluded) == (1, {"opted_out": 2, "unknown_member": 2})
+
+
+def test_what_goes_out_is_counted_by_the_region_of_its_author_or_actor(any_scene: Scene) -> None:
+    """The version in SQL says what the commit says, and the overview adds up the newest builds."""
+    any_scene.members(member("x:a"), member("x:b", region="US-CA"), member("x:no"))
+    any_scene.choose("x:no", Choice.DENY)
+    any_scene.ingest(Table.POSTS, post("x:1", "x:a"), post("x:2", "x:b"), post("x:3", "x:b"), post("x:4", "x:no"))
+    any_scene.ingest(Table.LIKES, like("x:b", "x:1", "x:a"))
+    for _ in range(2):
+        any_scene.build()
+    with reading(any_scene.house.database) as conn:
+        *_, (version, _) = parties.versions(conn, "l1", Table.POSTS)
+        assert version.regions == {"US": 1, "US-CA": 2}
+        assert overview.offers(conn)["l1"].regions == {"US": 1, "US-CA": 3}
 
 
 def test_an_unknown_attribute_keeps_rows_back(scene: Scene) -> None:

@@ -1,5 +1,6 @@
 """Build a license's shared tables: eligible, redact, package, for each of its tables; then write the versions down."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -157,7 +158,8 @@ def _build_table(
     rows = eligible(facts.license_, table, compiled, facts.seq, any_fallen=facts.fallen is not None)
     with engine.run(sources) as run:
         progress(f"{table}: eligible")
-        count, excluded = _counted(run, rows)
+        counted = _counted(run, rows)
+        count = sum(counted.regions.values())
         buckets = package.buckets_for(count)
         progress(f"{table}: redact and write")
         parcels = _written(house, run, facts.license_, rows, buckets) if count else []
@@ -167,11 +169,12 @@ def _build_table(
         policy_digest=facts.policy_digest,
         buckets=buckets,
         cause="build",
-        excluded=excluded,
+        excluded=counted.excluded,
+        regions=counted.regions,
         due=due_by(facts.license_, facts.notice, facts.terms.at, [UNKNOWN_REGION]).isoformat(),
     )
     snapshot = package.publish(house, facts.license_, table, parcels, commit, count)
-    one = BuiltTable(table=table, version=snapshot.version, rows=count, excluded=excluded, files=len(parcels))
+    one = BuiltTable(table=table, version=snapshot.version, rows=count, excluded=counted.excluded, files=len(parcels))
     return one, snapshot
 
 
@@ -183,17 +186,24 @@ def _sources(house: House, facts: Facts, table: Table) -> Mapping[str, Source]:
     return sources if facts.fallen is None else {**sources, "fallen": facts.fallen}
 
 
-def _counted(run: Run, rows: Eligible) -> tuple[int, dict[str, int]]:
-    """Count the rows that may go out, and the others by reason."""
-    permitted = 0
-    excluded: dict[str, int] = {}
-    for outcome, n in run.fetch(rows.counts()):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """The rows that may go out, by the region of their author or actor, and the others by reason."""
+
+    regions: dict[str, int]
+    excluded: dict[str, int]
+
+
+def _counted(run: Run, rows: Eligible) -> _Counted:
+    regions: Counter[str] = Counter()
+    excluded: Counter[str] = Counter()
+    for outcome, region, n in run.fetch(rows.counts()):
         reason = rows.reason(int(str(outcome)))
         if reason is None:
-            permitted += int(str(n))
+            regions[str(region)] += int(str(n))
         else:
-            excluded[reason] = excluded.get(reason, 0) + int(str(n))
-    return permitted, dict(sorted(excluded.items()))
+            excluded[reason] += int(str(n))
+    return _Counted(regions=dict(sorted(regions.items())), excluded=dict(sorted(excluded.items())))
 
 
 def _written(house: House, run: Run, license_: License, rows: Eligible, buckets: int) -> list[Parcel]:

@@ -1,7 +1,7 @@
 """Recipients, licenses, versions and deliveries."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
@@ -103,6 +103,8 @@ class SharedVersion:
     """Files of the keys of rows that left with it: name, bytes, rows."""
     due: datetime | None = None
     """By when a recipient has to follow; None where nothing left."""
+    regions: Mapping[str, int] = field(default_factory=dict)
+    """Of a build: its rows by the region of their author or actor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,7 +208,13 @@ def _commit_all(
         if not change.remove:
             continue
         stated = replace(
-            shelf.snapshot.facts, as_of_seq=upto, cause="recall", excluded={}, keys=change.keys, due=leaving.due
+            shelf.snapshot.facts,
+            as_of_seq=upto,
+            cause="recall",
+            excluded={},
+            regions={},
+            keys=change.keys,
+            due=leaving.due,
         )
         fresh[table] = house.shared.commit(license_, table, change.add, change.remove, stated)
         rows += change.rows

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from licet.model.licenses import License
+from licet.model.members import UNKNOWN_REGION
 from licet.model.records import Table
 from licet.policy.compile import Compiled
 from licet.store.tables import OPEN
@@ -41,9 +42,9 @@ class Eligible:
     compiled: Compiled
 
     def counts(self) -> str:
-        """Give the query of (outcome, rows)."""
-        each = f"SELECT {self.outcome} AS outcome FROM {self.source}"
-        return f"SELECT o.outcome, COUNT(*) AS n FROM ({each}) AS o GROUP BY o.outcome"
+        """Give the query of (outcome, region of the author or actor, rows)."""
+        each = f"SELECT {self.outcome} AS outcome, COALESCE(a.region, '{UNKNOWN_REGION}') AS region FROM {self.source}"
+        return f"SELECT o.outcome, o.region, COUNT(*) AS n FROM ({each}) AS o GROUP BY o.outcome, o.region"
 
     def reason(self, outcome: int) -> str | None:
         """Give why rows of this outcome stay out, None where they may go."""

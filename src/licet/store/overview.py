@@ -72,11 +72,14 @@ def _summed(change: Counter[int], last: int) -> list[Point]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What a license offers now: rows and files of each table as of its newest version, and rows left out by reason."""
+    """What a license offers: rows of each table as of its newest version; as of the newest build what was left out."""
 
     license_id: str
     rows: dict[str, int]
     left_out: dict[str, int]
+    """Rows by reason."""
+    regions: dict[str, int]
+    """Rows that were let out, by the region of their author or actor."""
     versions: dict[str, int]
 
 
@@ -89,30 +92,33 @@ def offers(conn: Connection) -> dict[str, Offer]:
         c.license_id == newest.c.license_id, c.record_table == newest.c.record_table, c.version == newest.c.version
     )
     rows = conn.execute(select(c.license_id, c.record_table, c.version, c.rows).join(newest, same)).all()
-    reasons = _left_out(conn)
+    reasons, regions = _built(conn)
     return {
         name: Offer(
             license_id=name,
             rows={row.record_table: row.rows for row in rows if row.license_id == name},
             left_out=dict(reasons.get(name, {})),
+            regions=dict(regions.get(name, {})),
             versions={row.record_table: row.version for row in rows if row.license_id == name},
         )
         for name in sorted({row.license_id for row in rows})
     }
 
 
-def _left_out(conn: Connection) -> dict[str, Counter[str]]:
-    """Count by license the rows that its newest builds left out, by reason."""
+def _built(conn: Connection) -> tuple[dict[str, Counter[str]], dict[str, Counter[str]]]:
+    """Count by license the rows that its newest builds left out, by reason, and let out, by region."""
     c = t.shared_version.c
     each = select(c.license_id, c.record_table, func.max(c.version).label("version")).where(c.cause == "build")
     built = each.group_by(c.license_id, c.record_table).subquery()
     same = and_(
         c.license_id == built.c.license_id, c.record_table == built.c.record_table, c.version == built.c.version
     )
-    found: dict[str, Counter[str]] = {}
-    for row in conn.execute(select(c.license_id, c.excluded).join(built, same)):
-        found.setdefault(row.license_id, Counter()).update(json.loads(row.excluded))
-    return found
+    reasons: dict[str, Counter[str]] = {}
+    regions: dict[str, Counter[str]] = {}
+    for row in conn.execute(select(c.license_id, c.excluded, c.regions).join(built, same)):
+        reasons.setdefault(row.license_id, Counter()).update(json.loads(row.excluded))
+        regions.setdefault(row.license_id, Counter()).update(json.loads(row.regions))
+    return reasons, regions
 
 
 def rows_by_day(conn: Connection, license_ids: Iterable[str]) -> list[Point]:

@@ -70,6 +70,7 @@ def record_version(conn: Connection, version: SharedVersion, excluded: Mapping[s
             excluded=json.dumps(excluded, sort_keys=True),
             at_us=micros(version.at),
             keys=json.dumps(version.keys),
+            regions=json.dumps(dict(version.regions), sort_keys=True),
         )
     )
     if version.keys:
@@ -101,6 +102,7 @@ def _version(row: Any) -> SharedVersion:  # noqa: ANN401 # SQLAlchemy rows have 
         rows=row.rows,
         at=instant(row.at_us),
         keys=tuple((name, size, rows) for name, size, rows in json.loads(row.keys)),
+        regions=json.loads(row.regions),
     )
 
 

@@ -61,6 +61,8 @@ class CommitFacts:
     """`build` or `recall`."""
     excluded: dict[str, int]
     """Rows left out, by reason; a recall repeats none."""
+    regions: dict[str, int] = field(default_factory=dict)
+    """Rows that a build let out, by the region of their author or actor; a recall tells none."""
     keys: tuple[KeyFile, ...] = ()
     """Files of the keys of rows that left with this version."""
     due: str = ""
@@ -357,4 +359,5 @@ def version_of(license_id: LicenseId, table: Table, snapshot: Snapshot) -> Share
         at=snapshot.at,
         keys=tuple((key.name, key.size, key.rows) for key in snapshot.facts.keys),
         due=datetime.fromisoformat(snapshot.facts.due) if snapshot.facts.due else None,
+        regions=snapshot.facts.regions,
     )

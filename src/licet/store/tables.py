@@ -211,6 +211,7 @@ shared_version = Table(
     Column("excluded", Text, nullable=False),
     Column("at_us", BigInteger, nullable=False),
     Column("keys", Text, nullable=False),
+    Column("regions", Text, nullable=False, default="{}"),
 )
 
 recall = Table(

@@ -45,8 +45,10 @@ def get_overview(request: Request, desk: AtDesk, session: AtOperator, purpose: s
         revenue = revenue_by_month(conn)
         names = dict(recipients(conn))
     left_out: Counter[str] = Counter()
+    eligible: Counter[str] = Counter()
     for offer in offers.values():
         left_out.update(offer.left_out)
+        eligible.update(offer.regions)
     shown = {
         "purpose": purpose,
         "purposes": list(notice.purposes) if notice else [purpose],
@@ -55,6 +57,7 @@ def get_overview(request: Request, desk: AtDesk, session: AtOperator, purpose: s
         "licenses": licenses,
         "names": names,
         "regions": regions,
+        "eligible": eligible,
         "members": sum(each.members for each in regions),
         "denied": sum(each.denied for each in regions),
         "offers": offers,
