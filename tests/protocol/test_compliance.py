@@ -162,7 +162,7 @@ def test_every_event_of_a_user_is_one_that_clients_know(cause) -> None:
 
 
 def test_every_cause_that_is_a_members_own_is_told_of_the_user() -> None:
-    about_rows = {Cause.EDITED, Cause.RULES_CHANGED, Cause.NO_LONGER_PERMITTED}
+    about_rows = {Cause.EDITED, Cause.RULES_CHANGED, Cause.NO_LONGER_PERMITTED, Cause.LICENSE_ENDED}
     assert set(wire.USER_EVENTS) == set(Cause) - about_rows
 
 

@@ -332,11 +332,22 @@ def test_an_outlet_that_lost_everything_is_filled_again(
     assert statuses(own(world).addresses(claims(world), NOW)) == {200}
 
 
-@pytest.mark.parametrize("state", ["suspended", "ended"])
-def test_an_address_ends_with_its_license(world: World, url: str, state: str) -> None:
+def test_all_is_gone_with_a_license_that_ended(world: World, url: str) -> None:
+    asked = claims(world)
+    given = own(world).addresses(asked, NOW)
+    with transaction(world.house.database) as conn:
+        facts.change_license(conn, LICENSE, "ended", NOW)
+    catch_up(world.house, NOW)
+    assert statuses(given) == {404}
+    with pytest.raises(Unavailable):
+        own(world).addresses(asked, NOW)
+    assert there(url) == listed(world) == set()
+
+
+def test_an_address_rests_with_its_license(world: World, url: str) -> None:
     given = own(world).addresses(claims(world), NOW)
     with transaction(world.house.database) as conn:
-        facts.change_license(conn, LICENSE, state, NOW)
+        facts.change_license(conn, LICENSE, "suspended", NOW)
     catch_up(world.house, NOW)
     assert statuses(given) == {404}
     with pytest.raises(Unavailable):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx
+import httpx2
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.starlette_client import OAuth
 from fastapi import Request, Response
@@ -62,7 +62,7 @@ class OpenId:
         try:
             await self._ready()
             response: Response = await self._client.authorize_redirect(request, self._back(request, desk))
-        except (OAuthError, httpx.HTTPError, RuntimeError, ValueError) as error:
+        except (OAuthError, httpx2.HTTPError, RuntimeError, ValueError) as error:
             raise _silent(error) from error
         said: dict[str, str | int] = {"session": json.dumps(request.session), "role": role, "following": following}
         said["until"] = int(desk.now().timestamp()) + FLOW_S
@@ -96,7 +96,7 @@ class OpenId:
             # Its text may quote the token.
             log.warning("a sign-in was refused: %s", type(error).__name__)
             raise Refused("the provider did not confirm the sign-in", "sign in again") from error
-        except (httpx.HTTPError, RuntimeError, ValueError) as error:
+        except (httpx2.HTTPError, RuntimeError, ValueError) as error:
             raise _silent(error) from error
         claims = token.get("userinfo")
         if claims is None:

@@ -10,9 +10,9 @@ from platform_history import Platform
 from licet.store.house import open_house
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """One platform for all tests: whoever changes something takes a member of their own."""
+    """One platform for all tests of a module: whoever changes something takes a member of their own."""
     home = tmp_path_factory.mktemp("platform")
     house = open_house(home / "home")
     yield platform_history.live(house, home / "data")
