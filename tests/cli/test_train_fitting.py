@@ -57,7 +57,12 @@ def test_a_recall_is_forgotten_and_whoever_holds_the_data_verifies_it(fitted: Pa
     said = json.loads(done.output)
     assert said["forgotten"] == 3
     path = Path(said["certificate"])
-    assert read_certificate(path.read_bytes()).recall == "r_7"
+    signed = read_certificate(path.read_bytes())
+    assert signed.recall == "r_7"
+    (metric,) = signed.metrics
+    assert "macro-recall" in metric.name
+    assert metric.after == metric.oracle
+    assert all(0 <= float(figure) <= 100 for figure in (metric.before, metric.after))
     columns = ("--columns", "label=mood")
     everything = licet("verify", path, "--data", fitted / "data", "--store", fitted / "model", *columns)
     assert everything.exit_code == 0, everything.output

@@ -46,3 +46,10 @@ class Algebra(Protocol):
 
     def finish(self, totals: Totals) -> Tensors:
         """Compute the model from the statistics."""
+
+    @property
+    def measure(self) -> str:
+        """Name how well a model does is measured."""
+
+    def quality(self, tensors: Tensors, rows: Sequence[Row]) -> float:
+        """Measure how well a model does on one row or more."""

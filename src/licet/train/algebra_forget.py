@@ -21,18 +21,20 @@ from licet.protocol.certificate import (
     Certificate,
     Change,
     Level,
+    Metric,
     Removed,
     read_certificate,
     removal_digest,
     rows_digest,
     sign_certificate,
 )
-from licet.train.algebra import Algebra
+from licet.train.algebra import Algebra, Tensors
 from licet.train.algebra_fit import sum_rows
 from licet.train.algebra_store import AlgebraStore, Current, bucket_of, tensor_hashes
 from licet.train.durable import held, remove_durably, write_durably
 from licet.train.environment import environment
 from licet.train.publish import replace_copies
+from licet.train.quality import sample
 from licet.train.rows import Row
 
 COUNTERFACTUAL: Final = (
@@ -51,6 +53,8 @@ class Request:
     requested_at: str
     recall: str
     before: Current
+    quality: str = ""
+    """How well the model before did on records that are left; empty until it was measured, or where none is left."""
 
     @property
     def name(self) -> str:
@@ -82,7 +86,7 @@ def forget(
             return certificate
         at = f"{now or datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f%z}"
         request = Request(salt=secrets.token_hex(16), keys=keys, requested_at=at, recall=recall, before=current)
-        write_durably(store.pending, canonical(json.loads(json.dumps(asdict(request)))))
+        _write(store, request)
         return _carry_out(store, learner, key, request)
 
 
@@ -108,18 +112,48 @@ def _resume(store: AlgebraStore, learner: Algebra, key: Ed25519PrivateKey) -> Ce
 def _carry_out(store: AlgebraStore, learner: Algebra, key: Ed25519PrivateKey, request: Request) -> Certificate:
     started = time.process_time()
     if store.current().forgot != request.name:
+        request = _measured(store, learner, request)
         store.switch(_without(store, learner, request))
     current = store.current()
     destroyed = sorted(name.partition(".")[0] for name in request.before.files - current.files)
     store.sweep(current.files)
     replace_copies(store)
-    oracle = sum_rows(learner, store.rows(current))
-    _compare(learner, oracle.digest(), tensor_hashes(learner.finish(oracle)), current)
-    certificate = _certificate(store, learner, key, request, destroyed)
-    certificate = replace(certificate, cost={"cpu_seconds": f"{time.process_time() - started:.3f}"})
+    left = store.rows(current)
+    oracle = sum_rows(learner, left)
+    scratch = learner.finish(oracle)
+    _compare(learner, oracle.digest(), tensor_hashes(scratch), current)
+    certificate = replace(
+        _certificate(store, learner, key, request, destroyed),
+        metrics=_metrics(learner, request, scratch, left),
+        cost={"cpu_seconds": f"{time.process_time() - started:.3f}"},
+    )
     _keep(store, certificate, key)
     remove_durably(store.pending)
     return certificate
+
+
+def _measured(store: AlgebraStore, learner: Algebra, request: Request) -> Request:
+    """Measure the model before, and keep what was found: after the switch there is no such model any more."""
+    gone = frozenset(request.keys)
+    left = [row for row in store.rows(request.before) if row.key not in gone]
+    tensors = learner.finish(store.totals(request.before))
+    measured = replace(request, quality=_quality(learner, tensors, left))
+    _write(store, measured)
+    return measured
+
+
+def _quality(learner: Algebra, tensors: Tensors, left: Sequence[Row]) -> str:
+    return f"{learner.quality(tensors, sample(left)):.4f}" if left else ""
+
+
+def _metrics(learner: Algebra, request: Request, scratch: Tensors, left: Sequence[Row]) -> tuple[Metric, ...]:
+    # The model that is served has the bytes of the one from scratch, so one figure stands for both.
+    after = _quality(learner, scratch, left)
+    return (Metric(name=learner.measure, before=request.quality, after=after, oracle=after),) if after else ()
+
+
+def _write(store: AlgebraStore, request: Request) -> None:
+    write_durably(store.pending, canonical(json.loads(json.dumps(asdict(request)))))
 
 
 def _without(store: AlgebraStore, learner: Algebra, request: Request) -> Current:

@@ -10,6 +10,7 @@ import numpy as np
 from licet.model.errors import IntegrityError
 from licet.protocol.attestation import Value
 from licet.train.algebra import Floats, Tensors
+from licet.train.quality import MACRO_RECALL, macro_recall
 from licet.train.rows import Row
 from licet.train.totals import Integers, Totals
 
@@ -100,3 +101,12 @@ class NaiveBayes:
             pairs = np.frombuffer(payload, _PAIR)
             scores.append(tensors["likelihood"][:, pairs["bucket"]] @ pairs["count"] + tensors["prior"])
         return np.array(scores).reshape(len(payloads), len(self.labels))
+
+    @property
+    def measure(self) -> str:
+        """Name how well a model does is measured."""
+        return MACRO_RECALL
+
+    def quality(self, tensors: Tensors, rows: Sequence[Row]) -> float:
+        """Measure how well a model does on one row or more."""
+        return macro_recall(self.predict(tensors, [row.payload for row in rows]), rows)

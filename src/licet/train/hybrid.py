@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from licet.protocol.attestation import Value
 from licet.train.algebra import Floats, Tensors
-from licet.train.ngram import NgramModel, Ngrams, check_tables, count_ngrams
+from licet.train.ngram import NgramModel, Ngrams, check_tables, count_ngrams, tokens_of
 from licet.train.public_base import PublicBase
+from licet.train.quality import BITS_PER_TOKEN, bits_per_token
 from licet.train.rows import Row
 from licet.train.tokens import EOS, PublicTokenizer
 from licet.train.totals import Totals
@@ -98,6 +99,15 @@ class Hybrid:
     def finish(self, totals: Totals) -> Tensors:
         """Give the tables: together with the frozen base they are the model."""
         return totals.arrays()
+
+    @property
+    def measure(self) -> str:
+        """Name how well a model does is measured."""
+        return BITS_PER_TOKEN
+
+    def quality(self, tensors: Tensors, rows: Sequence[Row]) -> float:
+        """Measure how well a model does on one row or more."""
+        return bits_per_token(self.model(tensors), [tokens_of(row) for row in rows])
 
     def model(self, tensors: Tensors) -> HybridModel:
         """Give the generator that tables and base make."""

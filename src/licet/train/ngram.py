@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from licet.model.errors import InputError, IntegrityError
 from licet.protocol.attestation import Value
 from licet.train.algebra import Floats, Tensors
+from licet.train.quality import BITS_PER_TOKEN, bits_per_token
 from licet.train.rows import Row
 from licet.train.tokens import BITS, BOS, EOS, VOCABULARY, PublicTokenizer
 from licet.train.totals import NOTHING, Counts, Integers, Totals
@@ -146,6 +147,15 @@ class Ngrams:
     def finish(self, totals: Totals) -> Tensors:
         """Give the tables: they are the model."""
         return totals.arrays()
+
+    @property
+    def measure(self) -> str:
+        """Name how well a model does is measured."""
+        return BITS_PER_TOKEN
+
+    def quality(self, tensors: Tensors, rows: Sequence[Row]) -> float:
+        """Measure how well a model does on one row or more."""
+        return bits_per_token(NgramModel.of(tensors), [tokens_of(row) for row in rows])
 
 
 def check_tables(totals: Totals) -> None:

@@ -11,6 +11,7 @@ from licet.protocol.attestation import Value
 from licet.train.algebra import Floats, Tensors
 from licet.train.encoder import SCALE, WIDTH, encoder, encoder_digest
 from licet.train.environment import one_thread
+from licet.train.quality import MACRO_RECALL, macro_recall
 from licet.train.rows import Row
 from licet.train.sketch import sketch
 from licet.train.totals import Totals
@@ -109,3 +110,12 @@ class Ridge:
     def predict(self, tensors: Tensors, payloads: Sequence[bytes]) -> Floats:
         """Score encoded texts against every label: shape (texts, labels)."""
         return np.asarray(self.features(payloads) @ tensors["weights"])
+
+    @property
+    def measure(self) -> str:
+        """Name how well a model does is measured."""
+        return MACRO_RECALL
+
+    def quality(self, tensors: Tensors, rows: Sequence[Row]) -> float:
+        """Measure how well a model does on one row or more."""
+        return macro_recall(self.predict(tensors, [row.payload for row in rows]), rows)
