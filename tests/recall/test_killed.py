@@ -125,7 +125,7 @@ def test_killed_at_every_step_the_next_chase_ends_where_nobody_was_killed(
         sent = set(recipient.times)
         assert sent == {notice_id_of(names["new"])}
         deaths = 0
-        every = 1 if any_house.database.dialect.name == "sqlite" else 5
+        every = 1 if any_house.database.dialect.name == "sqlite" else 2
         for step in itertools.count(1, every):
             recipient.manners = Manners()
             recipient.times.clear()

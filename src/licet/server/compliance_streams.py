@@ -4,6 +4,7 @@ A stream is never ended by us, for clients take an orderly end for a hint to ask
 it off, and so does a token that works no longer; then clients wait before they ask again.
 """
 
+import abc
 import asyncio
 import contextlib
 import itertools
@@ -72,7 +73,7 @@ class Wish:
     until: datetime | None
 
 
-class Feed:
+class Feed(abc.ABC):
     """What one caller has not been told yet; asked by one thread at a time."""
 
     def __init__(self, desk: Desk, wish: Wish) -> None:
@@ -106,8 +107,9 @@ class Feed:
             if (wish.floor is None or left.at >= wish.floor) and (wish.until is None or left.at < wish.until)
         ]
 
+    @abc.abstractmethod
     def _events(self, lefts: Sequence[Left]) -> Iterator[list[dict[str, Any]]]:
-        raise NotImplementedError
+        """Give the events of what left, some at a time."""
 
     def _is_mine(self, user: str) -> bool:
         return self._wish.partition in {0, wire.partition_of(user)}

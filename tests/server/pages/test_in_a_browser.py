@@ -55,8 +55,7 @@ def test_every_page_is_accessible_small_and_still(browser, site, platform, axe, 
     assert [text for text in said if "404 (Not Found)" not in text] == []
     assert {url[: len(site)] for url in asked} == {site}
     assert page.evaluate(BYTES) < MOST_BYTES
-    # The browser rounds: a thousandth of what counts as good (0.1) is a fraction of a pixel that nobody sees.
-    assert page.evaluate(SHIFTS) < 0.0001
+    assert page.evaluate(SHIFTS) == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
     page.evaluate(axe)
