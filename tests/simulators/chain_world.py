@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from licet.model.errors import Unavailable
 from licet.train.chain import Terms, new_terms
 from licet.train.chain_store import ChainStore
 from licet.train.examples import Example
@@ -90,3 +91,18 @@ def bytes_of(store: ChainStore) -> dict[str, bytes]:
     kept = [store.folder / "plan.json", store.folder / "served.json", *store.checkpoints()]
     kept += sorted((store.folder / "manifest").glob("*"))
     return {str(path.relative_to(store.folder)): path.read_bytes() for path in kept}
+
+
+def wait_for_workers(store: ChainStore) -> None:
+    """Wait until the workers of a killed run have ended.
+
+    Raises:
+        TimeoutError: one outlives its parent.
+    """
+    for _ in range(2000):
+        try:
+            with store.locked():
+                return
+        except Unavailable:
+            time.sleep(0.01)
+    raise TimeoutError(store.folder)

@@ -1,32 +1,39 @@
 """After forgetting, a store holds byte for byte what a store holds that never saw the member; at any instant."""
 
+import contextlib
 import os
+import secrets
 import shutil
 import signal
+import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
-from chain_world import SETTINGS, bytes_of, planned, posts, quiet, terms_of
+from chain_world import SETTINGS, bytes_of, planned, posts, quiet, terms_of, wait_for_workers
+from encoded import KEY
 
 from licet.model.errors import IntegrityError, NotFound, Refused
-from licet.train import chain_store
+from licet.protocol.certificate import read_certificate
+from licet.train import chain_forget
 from licet.train.chain import Terms
+from licet.train.chain_certify import certificates, certify
 from licet.train.chain_fit import fit
 from licet.train.chain_forget import forget
 from licet.train.chain_model import open_model, served
 from licet.train.chain_requests import ask
-from licet.train.chain_store import ChainStore, write_whole
+from licet.train.chain_store import ChainStore
 from licet.train.chain_workers import Workers
+from licet.train.durable import FRESH
 from licet.train.examples import Example
-from licet.train.plan import member_mark
+from licet.train.plan import join, member_mark
 from licet.train.tensors import checkpoint_bytes, read_checkpoint
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HEAD = "sklearn-head"
-unlink = Path.unlink
 
 
 def never_saw(
@@ -127,50 +134,139 @@ def _mark(key: bytes, example: Example) -> str:
     return member_mark(key, example.member)
 
 
-def test_a_forgetting_that_is_killed_wherever_it_writes_ends_at_the_oracle(
+def test_members_leave_a_fit_that_was_killed(tmp_path: Path, workers: Workers) -> None:
+    examples, terms = posts(10), terms_of(HEAD)
+    store = planned(tmp_path / "ours", examples, 2, 3)
+    fit(store, terms, examples, workers=workers, moved=quiet)
+    for path in store.checkpoints()[1::2]:
+        path.unlink()
+    (store.folder / "served.json").unlink()
+    ask(store, ["m3"], [], NOW)
+    forget(store, terms, examples, workers=workers, sample=1, moved=quiet)
+    rest = [example for example in examples if example.member != "m3"]
+    fit(store, terms, rest, workers=workers, moved=quiet)
+    assert bytes_of(store) == never_saw(tmp_path / "oracle", terms, rest, (2, 3), workers)
+
+
+def test_everybody_can_go_come_back_and_go_again(tmp_path: Path, workers: Workers) -> None:
+    examples, terms = posts(4), terms_of(HEAD)
+    store = planned(tmp_path / "ours", examples, 2, 2)
+    fit(store, terms, examples, workers=workers, moved=quiet)
+    everybody = {example.member for example in examples}
+    ask(store, everybody, [], NOW)
+    forget(store, terms, [], workers=workers, sample=1, moved=quiet)
+    assert (store.checkpoints(), served(store)) == ([], {})
+    store.keep_plan(join(store.plan(), {_mark(store.key(), example): 0 for example in examples}))
+    fit(store, terms, examples, workers=workers, moved=quiet)
+    assert store.checkpoints()
+    ask(store, everybody, [], NOW)
+    forget(store, terms, examples, workers=workers, sample=1, moved=quiet)
+    oracle = planned(tmp_path / "oracle", [], 2, 2)
+    oracle.keep_plan(join(oracle.plan(), {}))
+    fit(oracle, terms, [], workers=workers, moved=quiet)
+    assert bytes_of(store) == bytes_of(oracle)
+
+
+def test_a_shard_whose_next_member_asked_meanwhile_stays_out_of_service(
     tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examples, terms = posts(10), terms_of(HEAD)
-    asked = planned(tmp_path / "asked", examples, 2, 3)
-    fit(asked, terms, examples, workers=workers, moved=quiet)
-    ask(asked, ["m3"], [], NOW)
-    rest = [example for example in examples if example.member != "m3"]
-    oracle = never_saw(tmp_path / "oracle", terms, rest, (2, 3), workers)
-    deaths = 0
-    while True:
-        store = ChainStore(Path(shutil.copytree(asked.folder, tmp_path / f"killed {deaths}")))
-        left = iter(range(deaths))
-
-        def dying(path: Path, *arguments: object, left: Iterator[int] = left) -> None:
-            if next(left, None) is None:
-                os.kill(os.getpid(), signal.SIGKILL)
-            (write_whole if arguments else unlink)(path, *arguments)
-
-        def killed(store: ChainStore = store, dying: Callable[..., None] = dying) -> None:
-            monkeypatch.setattr(chain_store, "write_whole", dying)
-            monkeypatch.setattr(Path, "unlink", lambda path, **_: dying(path))
+    store = planned(tmp_path, examples, 1, 3)
+    fit(store, terms, examples, workers=workers, moved=quiet)
+    ask(store, ["m3"], [], NOW)
+    with monkeypatch.context() as broken:
+        broken.setattr(chain_forget, "advance", _raise)
+        with pytest.raises(KeyboardInterrupt):
             forget(store, terms, examples, workers=workers, sample=0, moved=quiet)
+    ask(store, ["m5"], [], NOW)
+    forget(store, terms, examples, workers=workers, sample=0, moved=quiet)
+    assert served(store) == {}
+    forget(store, terms, examples, workers=workers, sample=0, moved=quiet)
+    assert set(served(store)) == {0}
 
-        if in_a_child(killed) == 0:
-            break
-        deaths += 1
-        assert set(served(store)) in ({0}, {1}, {0, 1})
-        forget(store, terms, examples, workers=workers, sample=0, moved=quiet)
+
+def _raise(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+SAME = {"issued_at", "cost", "key_id"}
+"""What may differ between the certificate of a run that was killed and of one that was not."""
+
+
+def signed(store: ChainStore) -> dict[str, object]:
+    (path,) = certificates(store)
+    said: dict[str, object] = read_certificate(path.read_bytes()).value()
+    cost = said["cost"]
+    assert isinstance(cost, dict)
+    counted = {name: value for name, value in cost.items() if "seconds" not in name}
+    return {name: value for name, value in said.items() if name not in SAME} | counted
+
+
+def test_a_forgetting_that_is_killed_wherever_it_writes_ends_at_the_oracle_and_the_same_certificate(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "5a17")
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # a killed process loses nothing that it wrote; a disk is slow
+    examples, terms, size = posts(14, each=1), terms_of(HEAD), (2, 11)
+    asked = planned(tmp_path / "asked", examples, *size)
+    fit(asked, terms, examples, workers=workers, moved=quiet)
+    ask(asked, ["m3"], [], NOW, "r_7")
+    rest = [example for example in examples if example.member != "m3"]
+    oracle = never_saw(tmp_path / "oracle", terms, rest, size, workers)
+
+    def run(store: ChainStore) -> None:
+        sign = partial(certify, store, key=KEY)
+        forget(store, terms, examples, workers=workers, sample=1, moved=quiet, certify=sign)
+
+    def copied(name: str) -> ChainStore:
+        return ChainStore(Path(shutil.copytree(asked.folder, tmp_path / name)))
+
+    whole = copied("whole")
+    run(whole)
+    wanted = signed(whole)
+    assert wanted["recall"] == "r_7"
+    deaths = 0  # every third write: opening a draft and renaming it take turns
+    while in_a_child(run, store := copied(f"killed {deaths}"), deaths):
+        deaths += 3
+        wait_for_workers(store)
+        assert set(served(store)) <= {0, 1}
+        if store.note("forgetting"):
+            run(store)
+        else:
+            with contextlib.suppress(NotFound):
+                run(store)
         assert bytes_of(store) == oracle
-        assert not store.note("forgetting")
-    assert deaths > 8
+        assert signed(store) == wanted
+        assert [path.name for path in store.folder.rglob("*.new")] == []
+        assert list(store.folder.glob(".oracle-*")) == []
+    assert deaths > 20
     assert bytes_of(store) == oracle
 
 
-def in_a_child(work: Callable[[], None]) -> int:
-    """Do something in a copy of this process; give how that ended."""
+def in_a_child(work: Callable[[ChainStore], None], store: ChainStore, writes: int) -> int:
+    """Do something in a copy of this process that is killed after some writes; give how that ended."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a child that only writes files needs no other thread
         child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]
+    sys.addaudithook(dying(writes))
     try:
-        work()
+        work(store)
     except BaseException:  # noqa: BLE001 # nothing of pytest may run in the child
         os._exit(1)
     os._exit(0)
+
+
+def dying(writes: int) -> Callable[[str, tuple[object, ...]], None]:
+    """Give a hook that kills the process before it opens, renames or removes one file more."""
+    left = iter(range(writes))
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        scratch = ".oracle-" in str(arguments[0]) if arguments else False
+        draft = event == "open" and str(arguments[0]).endswith(FRESH)
+        counts = (draft or event in {"os.rename", "os.remove"}) and not scratch
+        if (counts or event == "os.rmdir") and next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return hook

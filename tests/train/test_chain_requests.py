@@ -92,3 +92,13 @@ def test_whom_neither_plan_nor_model_knows_is_passed_over(tmp_path: Path, worker
     ask(store, ["nobody"], ["nothing"], NOW)
     assert cost(store).requests == 0
     assert served(store) == before
+
+
+def test_what_was_begun_is_due_whoever_asked_since(tmp_path: Path, workers: Workers) -> None:
+    examples = posts(10)
+    store = planned(tmp_path, examples, 4, 1)
+    fit(store, terms_of(HEAD), examples, workers=workers, moved=quiet)
+    store.keep_note("forgetting", {"requests": {}})
+    assert due(store, Flush(), NOW)
+    ask(store, ["m1"], [], NOW)
+    assert due(store, Flush(), NOW)

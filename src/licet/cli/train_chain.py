@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from licet.cli.terminal import emit, progress, show
-from licet.model.errors import IntegrityError, UsageError
+from licet.model.errors import InputError, IntegrityError, UsageError
+from licet.protocol.certificate import read_certificate
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -90,9 +91,9 @@ def forget_chain(  # what the command was told
     store, now = ChainStore(folder), datetime.now(UTC)
     members, records = wanted
     if members or records:
-        ask(store, members, records, now)
+        ask(store, members, records, now, recall)
     if told["missing"] and source:
-        ask_marks(store, missing_marks(store, source.examples()), now)
+        ask_marks(store, missing_marks(store, source.examples()), now, recall)
     expected = cost(store)
     if told["cost"] or (told["if_due"] and not due(store, Flush(), now)):
         _tell_cost(expected)
@@ -103,12 +104,10 @@ def forget_chain(  # what the command was told
         emit({"forgotten": 0}, ["nothing to forget: nobody waits, and every earlier request is done"])
         return
     while store.note("waiting").get("requests") or store.note("forgetting"):
-        _replay(store, source, signer, recall, told)
+        _replay(store, source, signer, told)
 
 
-def _replay(
-    store: "ChainStore", source: "Source", signer: "Ed25519PrivateKey", recall: str, told: Mapping[str, Any]
-) -> None:
+def _replay(store: "ChainStore", source: "Source", signer: "Ed25519PrivateKey", told: Mapping[str, Any]) -> None:
     from licet.train.chain_certify import certificates, certify
     from licet.train.chain_forget import forget
     from licet.train.chain_requests import cost
@@ -122,29 +121,38 @@ def _replay(
             workers=started,
             sample=told["sample"],
             moved=step,
-            certify=lambda done: certify(store, done, signer, recall),
+            certify=lambda done: certify(store, done, signer),
         )
     _tell(done, certificates(store)[-1])
 
 
 def _tell(done: "Forgotten", path: Path) -> None:
-    audited = sum(each.oracle == "equal" for each in done.shards)
+    made = read_certificate(path.read_bytes())
+    audited = sum(each.audited for each in done.shards)
     emit(
         {
             "forgotten": len(done.removed),
             "certificate": str(path),
-            "records_trained": done.work.records,
+            "digest": made.digest,
+            "records_trained": done.replayed,
             "of": done.of,
             "destroyed": len(done.destroyed),
         },
         [
             f"forgotten: {len(done.removed):,} records",
-            f"replayed:  {done.work.records:,} of {done.of:,} records, {done.work.cpu_seconds:.1f} CPU seconds",
+            f"replayed:  {done.replayed:,} of {done.of:,} records, {done.work.cpu_seconds:.1f} CPU seconds",
             f"audited:   {audited} of {len(done.shards)} shards from scratch; every byte equal",
             f"destroyed: {len(done.destroyed)} files that had seen them",
             f"signed:    {path}",
+            *attest_lines(done.recalls, made.digest),
         ],
     )
+
+
+def attest_lines(recalls: Sequence[str], digest: str) -> list[str]:
+    """Say how to settle recalls with a certificate, one line each."""
+    said = f"--done forgotten --models sha256:{digest} --key FILE"
+    return [f"to attest: licet recall attest {recall} {said}" for recall in recalls]
 
 
 def _tell_cost(expected: "Cost") -> None:
@@ -167,17 +175,25 @@ def _now(store: "ChainStore") -> "Terms":
 
 
 def verify_chain(
-    folder: Path, read: "Certificate", source: "Source", *, everything: bool, workers: int
+    folder: Path, read: "Certificate", source: "Source", removed: "Source | None", told: Mapping[str, Any]
 ) -> list[tuple[str, str, str]]:
-    """Train again what a certificate names; give a row for each thing compared."""
-    from licet.train.chain_certify import check
+    """Train again what a certificate names; give a row for each thing compared.
+
+    Raises:
+        InputError: a member that the caller named is still in the plan.
+    """
+    from licet.train.chain_certify import check, check_removed, members_left
     from licet.train.chain_store import ChainStore
     from licet.train.chain_workers import Workers
 
     store = ChainStore(folder)
-    with Workers(workers or processes()) as started:
-        found = check(store, read, _now(store), list(source.examples()), everything=everything, workers=started)
-        return [(each.name, "yes" if each.passed else "NO", each.said) for each in found]
+    if members_left(store, told["members"]):
+        raise InputError("a member that you named is still in the plan", "ask the signer to forget them")
+    with Workers(processes()) as started:
+        examples = list(source.examples())
+        found = list(check(store, read, _now(store), examples, everything=told["everything"], workers=started))
+    found += check_removed(store, read, removed.keys()) if removed else []
+    return [(each.name, "yes" if each.passed else "NO", each.said) for each in found]
 
 
 def show_checks(read: "Certificate", rows: Sequence[tuple[str, str, str]]) -> None:

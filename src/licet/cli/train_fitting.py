@@ -10,7 +10,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from licet.cli.terminal import emit, progress, read_text, show
-from licet.cli.train_chain import fit_chain, forget_chain, is_chain, settings_of, show_checks, verify_chain
+from licet.cli.train_chain import (
+    attest_lines,
+    fit_chain,
+    forget_chain,
+    is_chain,
+    settings_of,
+    show_checks,
+    verify_chain,
+)
 from licet.cli.train_demo import demo
 from licet.cli.train_probe import probe
 from licet.cli.train_profile import data_path
@@ -136,7 +144,13 @@ def fit(store: Path, learner: str, labels: str, data: Path | None, **told: Any) 
 @click.option("--record", "records", multiple=True, help="Forget one record, by pseudonym.")
 @click.option("--recall", default="", help="Forget what left the share; the certificate names the recall.")
 @click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key that signs; else the store's own.")
-@click.option("--sample", default=0.25, show_default=True, help="With a plan: share of shards audited from scratch.")
+@click.option(
+    "--sample",
+    type=click.FloatRange(0, 1),
+    default=0.25,
+    show_default=True,
+    help="With a plan: share of shards audited from scratch.",
+)
 @click.option("--missing", is_flag=True, help="With a plan: forget whatever --data no longer holds.")
 @click.option("--cost", is_flag=True, help="With a plan: quarantine, and only say what the replay will cost.")
 @click.option("--if-due", is_flag=True, help="With a plan: replay only what waits for 24 hours or in 8 shards.")
@@ -180,23 +194,20 @@ def forget(  # by click
     if made is None:
         emit({"forgotten": 0}, ["nothing to forget: the model knows none of these records"])
         return
-    _tell(opened, made, recall)
+    _tell(opened, made)
     if last_certificate(opened) != made:
         raise IntegrityError("the certificate on disk is not the one that was signed", "run `licet train verify`")
 
 
-def _tell(store: "AlgebraStore", made: Certificate, recall: str) -> None:
+def _tell(store: "AlgebraStore", made: Certificate) -> None:
     path = max(store.certificates.glob("*.json"))
     lines = [
         f"forgotten: {made.removed.records:,} records of {made.removed.members:,} members",
         f"checked:   {made.level}, recomputed from the rows that are left; every byte equal",
         f"destroyed: {len(made.destroyed)} artefacts that had seen them",
         f"signed:    {path}",
+        *attest_lines([made.recall] if made.recall else [], made.digest),
     ]
-    if recall:
-        lines.append(
-            f"to attest: licet recall attest {recall} --done forgotten --models sha256:{made.digest} --key FILE"
-        )
     emit({"forgotten": made.removed.records, "certificate": str(path), "digest": made.digest}, lines)
 
 
@@ -207,7 +218,6 @@ def _signer(store: "AlgebraStore", key: Path | None) -> Ed25519PrivateKey:
     if key is None and not own.exists():
         made = Ed25519PrivateKey.generate()
         write_durably(own, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        own.chmod(0o600)
     return read_private_key(read_text(str(key or own)))
 
 
@@ -242,12 +252,7 @@ def verify(certificate: Path, store: Path | None, key: str | None, **told: Any) 
     trusted = read_public_key(read_text(key) if Path(key).exists() else key) if key else b""
     read = read_certificate(certificate.read_bytes(), trusted)
     if read.tier in {"chain", "replay"}:
-        folder = store or certificate.absolute().parents[1]
-        parts = {name: told[name] for name in ("columns", "labels_from")}
-        if told["data"] is None:
-            raise UsageError("there is nothing to compute from", "name the data: --data DIR")
-        source = Told(data=told["data"], **parts).source(labelled=labelled(told))
-        show_checks(read, verify_chain(folder, read, source, everything=told["everything"], workers=0))
+        _verify_chain(store or certificate.absolute().parents[1], read, told)
         return
     checks = _recomputed(certificate, read, store, told)
     rows = [(check.name, "yes" if check.passed else "NO", check.said) for check in checks]
@@ -255,6 +260,15 @@ def verify(certificate: Path, store: Path | None, key: str | None, **told: Any) 
     show(f"certificate {read.digest[:16]}", ("what", "holds", "found"), [signed, *rows])
     if not all(check.passed for check in checks):
         raise IntegrityError("the certificate does not fit the data", "ask the signer what was done since")
+
+
+def _verify_chain(folder: Path, read: Certificate, told: Mapping[str, Any]) -> None:
+    if told["data"] is None:
+        raise UsageError("there is nothing to compute from", "name the data: --data DIR")
+    parts = {name: told[name] for name in ("columns", "labels_from")}
+    source = Told(data=told["data"], **parts).source(labelled=labelled(told))
+    removed = Told(data=told["removed"], **parts).source(labelled=False) if told["removed"] else None
+    show_checks(read, verify_chain(folder, read, source, removed, told))
 
 
 def _recomputed(path: Path, read: Certificate, store: Path | None, told: dict[str, Any]) -> list["Check"]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from json.encoder import encode_basestring
 from typing import Any, Final, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
@@ -86,7 +87,7 @@ def canonical(value: Value) -> bytes:
 
 def _written(value: object) -> str:
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return encode_basestring(value)
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) > WHOLE:
             raise InputError("a number is larger than 2**53 - 1", "send smaller numbers")

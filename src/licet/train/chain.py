@@ -18,7 +18,7 @@ from licet.train.chain_store import ChainStore
 from licet.train.chain_workers import Job, Work, Workers
 from licet.train.environment import check_environment
 from licet.train.examples import Example
-from licet.train.learner import LIBRARIES, Settings, code_digest
+from licet.train.learner import LIBRARIES, Settings, code_digest, find_learner
 from licet.train.plan import Plan, Slice
 from licet.train.tensors import State, read_checkpoint
 
@@ -81,6 +81,8 @@ def new_terms(learner: str, settings: Settings, aggregate: str, environment: Map
         raise UsageError(f"there is no aggregation `{aggregate}`", f"use {' or '.join(AGGREGATES)}")
     code = code_digest(learner)
     described = {**environment, **{name: version(name) for name in LIBRARIES.get(learner, ())}}
+    # What every shard uses decides bytes as a library does, and may change without one.
+    described |= {each.name: each.digest for each in find_learner(learner, settings).globals() if each.digest}
     return Terms(learner=learner, settings=settings, aggregate=aggregate, code=code, environment=described)
 
 
@@ -150,11 +152,11 @@ def _key(parent: str, place: Slice, seen: str, seed: int) -> str:
 
 
 def missing(store: ChainStore, shard: int, steps: Sequence[Step]) -> Sequence[Step]:
-    """Give the suffix of steps whose checkpoints are not there; what precedes a missing one cannot stand in for it."""
-    for at in range(len(steps), 0, -1):
-        if store.checkpoint(shard, steps[at - 1].place, steps[at - 1].key).exists():
+    """Give the steps from the first one whose checkpoint is not there."""
+    for at, step in enumerate(steps):
+        if not store.checkpoint(shard, step.place, step.key).exists():
             return steps[at:]
-    return steps
+    return []
 
 
 def advance(  # each says where the work comes from

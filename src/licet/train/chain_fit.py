@@ -1,12 +1,13 @@
 """Fit a chain: freeze what each slice sees, train what is missing, serve the result; and the oracle from scratch."""
 
+import contextlib
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from licet.model.errors import IntegrityError, Refused
+from licet.model.errors import Refused
 from licet.train.chain import Moved, Terms, advance, check_terms, kept_terms, lineage
 from licet.train.chain_manifest import Divided, Manifest, divide, freeze
 from licet.train.chain_model import serve, tips
@@ -72,22 +73,16 @@ def count_records(store: ChainStore, shards: Iterable[int]) -> None:
     store.keep_note("sizes", {**store.note("sizes"), **counted})
 
 
-def from_scratch(
-    store: ChainStore,
-    terms: Terms,
-    examples: Sequence[Example],
-    shards: Iterable[int],
-    *,
-    workers: Workers,
-    moved: Moved,
-) -> tuple[dict[int, dict[str, str]], Work]:
-    """Train some shards again in an empty folder; give the SHA-256 of every checkpoint by shard and file name.
+@contextlib.contextmanager
+def from_scratch(  # each says where the work comes from
+    store: ChainStore, terms: Terms, divided: Divided, shards: Iterable[int], *, workers: Workers, moved: Moved
+) -> Iterator[tuple[ChainStore, Work]]:
+    """Train some shards again in an empty store, which lasts as long as the block.
 
     Raises:
         Refused: the data lacks a record of the manifests.
     """
     chosen = sorted(shards)
-    divided, _ = divide(store.plan(), store.key(), examples, frozenset(chosen))
     with tempfile.TemporaryDirectory(prefix=".oracle-", dir=store.folder) as folder:
         fresh = ChainStore(Path(folder))
         fresh.keep_plan(store.plan())
@@ -95,33 +90,14 @@ def from_scratch(
             fresh.keep_manifest(shard, store.manifest(shard))
         with fresh.locked():
             work = advance(fresh, terms, divided, chosen, workers=workers, moved=moved)
-        return {shard: digests(fresh, terms, shard) for shard in chosen}, work
-
-
-def verify(
-    store: ChainStore, now: Terms, examples: Sequence[Example], shards: Iterable[int], *, workers: Workers
-) -> int:
-    """Train some shards again from the data and compare bytes; give how many checkpoints were equal.
-
-    Raises:
-        IntegrityError: one differs.
-        Refused: this machine or code would not give the same bytes, or the data lacks records.
-    """
-    terms = kept_terms(store)
-    check_terms(terms, now)
-    with store.locked():
-        found, _ = from_scratch(store, terms, examples, shards, workers=workers, moved=lambda _: None)
-        for shard, fresh in found.items():
-            if fresh != digests(store, terms, shard):
-                raise IntegrityError(f"shard {shard} is not what its records give", "fit again, and ask what changed")
-    return sum(map(len, found.values()))
+        yield fresh, work
 
 
 def digests(store: ChainStore, terms: Terms, shard: int) -> dict[str, str]:
-    """Give the SHA-256 of each checkpoint of a shard's lineage by file name."""
+    """Give the SHA-256 of each checkpoint of a shard's lineage by file name; a fit that was killed lacks some."""
     steps = lineage(store.plan(), terms, shard, store.manifest(shard))
     paths = [store.checkpoint(shard, step.place, step.key) for step in steps]
-    return {path.name: file_digest(path) for path in paths}
+    return {path.name: file_digest(path) for path in paths if path.exists()}
 
 
 def without(manifest: Manifest, gone: Mapping[str, object]) -> Manifest:

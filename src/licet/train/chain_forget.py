@@ -8,6 +8,7 @@ import hmac
 import math
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +17,15 @@ from licet.model.errors import IntegrityError, NotFound
 from licet.protocol.attestation import Value, canonical
 from licet.train.chain import Moved, Terms, advance, check_terms, kept_terms, lineage, load
 from licet.train.chain_fit import count_records, digests, from_scratch, without
-from licet.train.chain_manifest import divide
+from licet.train.chain_manifest import Divided, demand, divide
 from licet.train.chain_model import serve, served, tips
+from licet.train.chain_quality import surprise
 from licet.train.chain_requests import dirty_shards, of_any, quarantine
 from licet.train.chain_store import ChainStore, file_digest
 from licet.train.chain_workers import Work, Workers
+from licet.train.durable import remove_durably
 from licet.train.examples import Example
-from licet.train.plan import Plan, leave, plan_digest
+from licet.train.plan import leave
 from licet.train.tensors import tensor_digests
 
 
@@ -35,8 +38,8 @@ class ShardLineage:
     """The checkpoint that the replay started from; `""` where it started from the beginning."""
     before: Mapping[str, str]
     after: Mapping[str, str]
-    oracle: str
-    """`equal` where the shard was trained again from scratch, `not run` else."""
+    audited: bool
+    """Whether the shard was trained again from scratch, which gave the same bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Forgotten:
     """What a forgetting did: for the certificate."""
 
     salt: str
+    recalls: tuple[str, ...]
     removed: tuple[tuple[str, str], ...]
     """Marks of the member and the record of each record that went."""
     requested_at: str
@@ -56,10 +60,16 @@ class Forgotten:
     """SHA-256 before and after of each tensor of the dirty shards; `""` where there was none."""
     destroyed: Mapping[str, str]
     """SHA-256 of each destroyed file by name."""
-    work: Work
-    audit: Work
+    surprise: tuple[str, str]
+    """Before and after, of the dirty shards on records that are left in them; `""` where it was not measured."""
+    replayed: int
+    """Records of the slices that were trained again, whichever run trained them."""
     of: int
     """Records that a full retraining would have trained."""
+    work: Work
+    audit: Work
+    measuring: float
+    """CPU seconds of this run that measuring took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +80,7 @@ class Audited:
     work: Work
 
 
-def forget(  # noqa: PLR0913 # what a run needs  # what a run needs
+def forget(  # noqa: PLR0913 # what a run needs
     store: ChainStore,
     now: Terms,
     examples: Sequence[Example],
@@ -92,53 +102,73 @@ def forget(  # noqa: PLR0913 # what a run needs  # what a run needs
     terms = kept_terms(store)
     check_terms(terms, now)
     with store.locked():
-        batch = _begin(store, terms)
-        gone = batch["requests"]
-        quarantine(store, terms, gone)
-        dirty = [int(shard) for shard in batch["before"]]
-        _trim(store, gone, dirty)
+        dirty = _dirty(store, terms)
         divided, _ = divide(store.plan(), store.key(), examples, frozenset(dirty))
+        batch = _begin(store, terms, divided)
+        _trim(store, batch["requests"], dirty)
         work = advance(store, terms, divided, dirty, workers=workers, moved=moved)
-        clean = {shard: each for shard, each in served(store).items() if shard not in dirty}
-        serve(store, terms, {**clean, **tips(store, terms, dirty)})
+        _switch(store, terms, dirty)
         count_records(store, dirty)
         after = {shard: digests(store, terms, shard) for shard in dirty}
-        audited = _audit(store, terms, examples, after, sample=sample, workers=workers, moved=moved)
+        audited = _audit(store, terms, divided, after, sample=sample, workers=workers, moved=moved)
         batch = _doom(store, terms, batch)
-        done = _report(store, batch, after, audited, work)
+        done = _report(store, batch, divided, after, audited, work)
         _destroy(store, batch)
         certify(done)
         store.drop_note("forgetting")
         return done
 
 
-def _begin(store: ChainStore, terms: Terms) -> dict[str, Any]:
+def _dirty(store: ChainStore, terms: Terms) -> tuple[int, ...]:
+    """Take every dirty shard out of service, and give those of the batch: an unfinished one, or else all that waits."""
+    batch, waiting = store.note("forgetting"), store.note("waiting").get("requests", {})
+    if not batch and not waiting:
+        raise NotFound("nothing waits to be forgotten", "name whom: --member, --record or --recall")
+    quarantine(store, terms, {**waiting, **batch.get("requests", {})})
+    return tuple(int(shard) for shard in batch["before"]) if batch else dirty_shards(store, waiting)
+
+
+def _begin(store: ChainStore, terms: Terms, divided: Divided) -> dict[str, Any]:
     """Take the waiting requests into a batch, with what stood before; an unfinished batch goes first."""
+    waiting = store.note("waiting")
     said = store.note("forgetting")
-    waiting = store.note("waiting").get("requests", {})
     if not said:
-        if not waiting:
-            raise NotFound("nothing waits to be forgotten", "name whom: --member, --record or --recall")
-        plan = store.plan()
-        before: dict[str, Value] = {str(s): dict(digests(store, terms, s)) for s in dirty_shards(store, waiting)}
-        said = {
-            "requests": waiting,
-            "before": before,
-            "plan": plan_digest(plan),
-            "records": sum(store.note("sizes").values()),
-            "doomed": {},
-            "salt": secrets.token_hex(16),
-            "removed": _removed(store, waiting),
-            "tensors": _tensors(store, terms, dirty_shards(store, waiting)),
-        }
+        said = _batch(store, terms, waiting, divided)
         store.keep_note("forgetting", said)
-    left: dict[str, Value] = {mark: at for mark, at in waiting.items() if mark not in said["requests"]}
-    store.keep_note("waiting", {"requests": left})
+    left: dict[str, Value] = {
+        mark: at for mark, at in waiting.get("requests", {}).items() if mark not in said["requests"]
+    }
+    store.keep_note("waiting", {"requests": left, "recalls": waiting.get("recalls", []) if left else []})
     return said
 
 
-def _removed(store: ChainStore, gone: Mapping[str, object]) -> list[Value]:
-    slices = [held for shard in dirty_shards(store, gone) for held in store.manifest(shard).slices.values()]
+def _batch(store: ChainStore, terms: Terms, waiting: Mapping[str, Any], divided: Divided) -> dict[str, Any]:
+    """Write down what stands before: when the first step is done, it is nowhere else.
+
+    Raises:
+        Refused: the data lacks records of others.
+    """
+    asked = waiting["requests"]
+    dirty = dirty_shards(store, asked)
+    left = {shard: without(store.manifest(shard), asked) for shard in dirty}
+    for shard, manifest in left.items():
+        demand(manifest, divided.get(shard, {}))
+    return {
+        "requests": asked,
+        "recalls": waiting.get("recalls", []),
+        "before": {str(shard): list(map(list, digests(store, terms, shard).items())) for shard in dirty},
+        "plan": store.plan_digest(),
+        "records": sum(store.note("sizes").values()),
+        "doomed": {},
+        "salt": secrets.token_hex(16),
+        "removed": _removed(store, dirty, asked),
+        "tensors": _tensors(store, terms, dirty),
+        "surprise": surprise(store, terms, divided, left),
+    }
+
+
+def _removed(store: ChainStore, dirty: Iterable[int], gone: Mapping[str, object]) -> list[Value]:
+    slices = [held for shard in dirty for held in store.manifest(shard).slices.values()]
     return [[entry.member, entry.record] for entries in slices for entry in entries if of_any(entry, gone)]
 
 
@@ -155,15 +185,23 @@ def _tensors(store: ChainStore, terms: Terms, shards: Iterable[int]) -> dict[str
 def _trim(store: ChainStore, gone: Mapping[str, object], dirty: Sequence[int]) -> None:
     for shard in dirty:
         store.keep_manifest(shard, without(store.manifest(shard), gone))
-    plan: Plan = leave(store.plan(), gone)
-    if plan_digest(plan) != plan_digest(store.plan()):
-        store.keep_plan(plan)
+    plan = store.plan()
+    trimmed = leave(plan, gone)
+    if len(trimmed.rows) != len(plan.rows):
+        store.keep_plan(trimmed)
+
+
+def _switch(store: ChainStore, terms: Terms, dirty: Sequence[int]) -> None:
+    """Serve what was trained again, but for shards that members wait in who asked after the batch had begun."""
+    clean = {shard: each for shard, each in served(store).items() if shard not in dirty}
+    waiting = dirty_shards(store, store.note("waiting").get("requests", {}))
+    serve(store, terms, {**clean, **tips(store, terms, set(dirty) - set(waiting))})
 
 
 def _audit(  # noqa: PLR0913 # what a run needs
     store: ChainStore,
     terms: Terms,
-    examples: Sequence[Example],
+    divided: Divided,
     after: Mapping[int, Mapping[str, str]],
     *,
     sample: float,
@@ -176,8 +214,10 @@ def _audit(  # noqa: PLR0913 # what a run needs
         IntegrityError: one differs.
     """
     chosen = _chosen(store, after, sample)
-    found, work = from_scratch(store, terms, examples, chosen, workers=workers, moved=moved)
-    unequal = [shard for shard in chosen if found[shard] != after[shard]]
+    if not chosen:
+        return Audited(shards=frozenset(), work=Work())
+    with from_scratch(store, terms, divided, chosen, workers=workers, moved=moved) as (fresh, work):
+        unequal = [shard for shard in chosen if digests(fresh, terms, shard) != after[shard]]
     if unequal:
         raise IntegrityError(
             f"shard {unequal[0]} is not what training it from scratch gives",
@@ -187,8 +227,8 @@ def _audit(  # noqa: PLR0913 # what a run needs
 
 
 def _chosen(store: ChainStore, after: Mapping[int, object], sample: float) -> list[int]:
-    """Choose a share of shards, one at least, in an order that nobody without the key foresees."""
-    salt = store.key() + canonical(plan_digest(store.plan()))
+    """Choose a share of shards, one at least unless it is nothing, in an order that only who has the key foresees."""
+    salt = store.key() + canonical(store.plan_digest())
     ordered = sorted(after, key=lambda shard: hmac.digest(salt, str(shard).encode(), "sha256"))
     return sorted(ordered[: math.ceil(sample * len(ordered))])
 
@@ -210,39 +250,59 @@ def _doom(store: ChainStore, terms: Terms, batch: dict[str, Any]) -> dict[str, A
 
 def _destroy(store: ChainStore, batch: Mapping[str, Any]) -> None:
     for name in batch["doomed"]:
-        (store.folder / name).unlink(missing_ok=True)
+        remove_durably(store.folder / name)
     for folder in store.folder.glob(".oracle-*"):
         shutil.rmtree(folder)
 
 
-def _report(
-    store: ChainStore, batch: Mapping[str, Any], after: Mapping[int, Mapping[str, str]], audited: Audited, work: Work
+def _report(  # all that was done
+    store: ChainStore,
+    batch: Mapping[str, Any],
+    divided: Divided,
+    after: Mapping[int, Mapping[str, str]],
+    audited: Audited,
+    work: Work,
 ) -> Forgotten:
-    now = {name: str(digest) for name, digest in _tensors(store, kept_terms(store), after).items()}
-    shards = []
-    for shard, then in sorted(after.items()):
-        before = batch["before"][str(shard)]
-        kept = [name for name in before if name in then]
-        shards.append(
-            ShardLineage(
-                shard=shard,
-                start=kept[-1] if kept else "",
-                before=before,
-                after=then,
-                oracle="equal" if shard in audited.shards else "not run",
-            )
-        )
+    terms, began = kept_terms(store), time.process_time()
+    manifests = {shard: store.manifest(shard) for shard in after}
+    told = (batch["surprise"], surprise(store, terms, divided, manifests))
+    spent = time.process_time() - began
+    now = {name: str(digest) for name, digest in _tensors(store, terms, after).items()}
     return Forgotten(
         salt=batch["salt"],
+        recalls=tuple(batch["recalls"]),
         removed=tuple((member, record) for member, record in batch["removed"]),
         requested_at=min(batch["requests"].values()),
         plan_before=batch["plan"],
-        plan_after=plan_digest(store.plan()),
-        shards=tuple(shards),
+        plan_after=store.plan_digest(),
+        shards=tuple(_lineage(shard, batch, after, audited) for shard in sorted(after)),
         clean={shard: each.key for shard, each in served(store).items() if shard not in after},
         tensors={name: (batch["tensors"].get(name, ""), now.get(name, "")) for name in {**batch["tensors"], **now}},
         destroyed=batch["doomed"],
+        surprise=told,
+        replayed=sum(_replayed(store, terms, shard, dict(batch["before"][str(shard)])) for shard in after),
+        of=batch["records"],
         work=work,
         audit=audited.work,
-        of=batch["records"],
+        measuring=spent,
     )
+
+
+def _lineage(
+    shard: int, batch: Mapping[str, Any], after: Mapping[int, Mapping[str, str]], audited: Audited
+) -> ShardLineage:
+    before = dict(batch["before"][str(shard)])
+    kept = [name for name in before if name in after[shard]]
+    return ShardLineage(
+        shard=shard,
+        start=kept[-1] if kept else "",
+        before=before,
+        after=after[shard],
+        audited=shard in audited.shards,
+    )
+
+
+def _replayed(store: ChainStore, terms: Terms, shard: int, before: Mapping[str, str]) -> int:
+    steps = lineage(store.plan(), terms, shard, store.manifest(shard))
+    again = [step for step in steps if store.checkpoint(shard, step.place, step.key).name not in before]
+    return sum(len(step.entries) for step in again)

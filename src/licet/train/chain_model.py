@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.model.errors import Refused, Unavailable
+from licet.train.attacks import loss_scores
 from licet.train.chain import Terms, kept_terms, lineage, load
 from licet.train.chain_store import ChainStore
 from licet.train.examples import Example
@@ -43,8 +44,7 @@ class Model:
 
     def losses(self, examples: Sequence[Example]) -> NDArray[np.float64]:
         """Give each example's mean surprise, in nats."""
-        pairs = zip(self.predict(examples), self.learner.targets(examples), strict=True)
-        return np.array([-np.log(chances[np.arange(len(wanted)), wanted]).mean() for chances, wanted in pairs])
+        return -loss_scores(self.predict(examples), self.learner.targets(examples))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,26 +38,27 @@ class Cost:
     of: int
 
 
-def ask(store: ChainStore, members: Iterable[str], records: Iterable[str], now: datetime) -> None:
+def ask(store: ChainStore, members: Iterable[str], records: Iterable[str], now: datetime, recall: str = "") -> None:
     """Keep requests durably until they are forgotten; the shards that hold them are quarantined at once.
 
-    Whom neither plan nor model knows is passed over.
+    Whom neither plan nor model knows is passed over. The batch's certificate will name the recall.
 
     Raises:
         NotFound: nothing was fitted here.
     """
     key = store.key()
-    ask_marks(store, [*(member_mark(key, m) for m in members), *(record_mark(key, r) for r in records)], now)
+    ask_marks(store, [*(member_mark(key, m) for m in members), *(record_mark(key, r) for r in records)], now, recall)
 
 
-def ask_marks(store: ChainStore, asked: Sequence[str], now: datetime) -> None:
+def ask_marks(store: ChainStore, asked: Sequence[str], now: datetime, recall: str = "") -> None:
     """Keep requests that are given as marks of members and records."""
     with store.locked():
         marks = _known(store, asked)
-        said = store.note("waiting").get("requests", {})
+        waiting = store.note("waiting")
         at = now.astimezone(UTC).isoformat()
-        kept: dict[str, Value] = {**dict.fromkeys(marks, at), **said}
-        store.keep_note("waiting", {"requests": kept})
+        kept: dict[str, Value] = {**dict.fromkeys(marks, at), **waiting.get("requests", {})}
+        named: list[Value] = [*sorted({*waiting.get("recalls", []), *([recall] if recall and marks else [])})]
+        store.keep_note("waiting", {"requests": kept, "recalls": named})
         quarantine(store, kept_terms(store), kept)
 
 
@@ -86,10 +87,12 @@ def missing_marks(store: ChainStore, examples: Iterable[Example]) -> list[str]:
 
 
 def due(store: ChainStore, flush: Flush, now: datetime) -> bool:
-    """Tell whether the waiting requests should be replayed now."""
+    """Tell whether the waiting requests should be replayed now; what was begun is always due."""
+    if store.note("forgetting"):
+        return True
     said = store.note("waiting").get("requests", {})
     if not said:
-        return bool(store.note("forgetting"))
+        return False
     oldest = min(datetime.fromisoformat(at) for at in said.values())
     return now - oldest >= flush.age or len(dirty_shards(store, said)) >= flush.dirty
 

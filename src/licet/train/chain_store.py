@@ -4,19 +4,18 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from licet.model.errors import InputError, NotFound, Unavailable
+from licet.model.errors import InputError, NotFound
 from licet.protocol.attestation import Value, canonical
 from licet.train.chain_manifest import Manifest, manifest_bytes, read_manifest
+from licet.train.durable import held, locked, remove_durably, write_durably
 from licet.train.plan import Plan, Slice, plan_bytes, read_plan
 
-SECRET: Final = 0o600
 KEY: Final = 32
 """Bytes of a plan's key."""
 
@@ -48,7 +47,7 @@ class ChainStore:
 
     def keep_key(self, key: bytes) -> None:
         """Keep a plan's key, readable by its owner alone."""
-        write_whole(self.folder / "plan.key", key.hex().encode())
+        write_durably(self.folder / "plan.key", key.hex().encode())
 
     def plan(self) -> Plan:
         """Give the plan.
@@ -61,9 +60,13 @@ class ChainStore:
         except FileNotFoundError as error:
             raise NotFound(f"`{self.folder}` holds no plan", "make one: licet train plan") from error
 
+    def plan_digest(self) -> str:
+        """Give the SHA-256 of the plan, in hexadecimal: that of its file, which is canonical."""
+        return file_digest(self.folder / "plan.json")
+
     def keep_plan(self, plan: Plan) -> None:
         """Replace the plan."""
-        write_whole(self.folder / "plan.json", plan_bytes(plan))
+        write_durably(self.folder / "plan.json", plan_bytes(plan))
 
     def manifest(self, shard: int) -> Manifest:
         """Give a shard's manifest; an empty one where nothing is frozen."""
@@ -77,7 +80,7 @@ class ChainStore:
         path = self.folder / "manifest" / f"{shard}.json"
         written = manifest_bytes(manifest)
         if not path.exists() or path.read_bytes() != written:
-            write_whole(path, written)
+            write_durably(path, written)
 
     def note(self, name: str) -> dict[str, Any]:
         """Read a JSON note: `terms`, `served`, `waiting`, `forgetting`; empty where there is none.
@@ -95,12 +98,11 @@ class ChainStore:
 
     def keep_note(self, name: str, value: Mapping[str, Value]) -> None:
         """Replace a JSON note at once: readers see the old one or the new one."""
-        write_whole(self.folder / f"{name}.json", canonical(dict(value)))
+        write_durably(self.folder / f"{name}.json", canonical(dict(value)))
 
     def drop_note(self, name: str) -> None:
         """Remove a JSON note."""
-        (self.folder / f"{name}.json").unlink(missing_ok=True)
-        _sync_folder(self.folder)
+        remove_durably(self.folder / f"{name}.json")
 
     def checkpoint(self, shard: int, place: Slice, key: str) -> Path:
         """Give where a checkpoint lies: its name is the hash of all that it saw."""
@@ -118,9 +120,8 @@ class ChainStore:
         Raises:
             Unavailable: another run holds it, or a worker of one that was killed has not ended yet.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with _flock(self.folder / "lock", fcntl.LOCK_EX):
-            with _flock(self.folder / "workers.lock", fcntl.LOCK_EX):
+        with held(self.folder):
+            with locked(self.folder / "workers.lock", fcntl.LOCK_EX):
                 pass  # workers of a run that was killed have ended; ours may begin
             yield
 
@@ -128,45 +129,11 @@ class ChainStore:
 @contextlib.contextmanager
 def at_work(folder: Path) -> Iterator[None]:
     """Hold a store as one of its workers, so that no later run begins while this one might still write."""
-    with _flock(folder / "workers.lock", fcntl.LOCK_SH):
+    with locked(folder / "workers.lock", fcntl.LOCK_SH):
         yield
-
-
-@contextlib.contextmanager
-def _flock(path: Path, kind: int) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, SECRET)
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise Unavailable("another run works on this store", "wait for it to end") from error
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, whatever ends the process, readable by its owner alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, SECRET), "wb") as file:  # noqa: PTH123 # a mode at creation
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    _sync_folder(path.parent)
 
 
 def file_digest(path: Path) -> str:
     """Give the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

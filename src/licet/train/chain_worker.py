@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from licet.model.errors import IntegrityError, LicetError
-from licet.train.chain_store import at_work, write_whole
+from licet.train.chain_store import at_work
 from licet.train.determinism import pin
+from licet.train.durable import write_durably
 from licet.train.examples import Example
 from licet.train.learner import Context, find_learner
 from licet.train.tensors import State, checkpoint_bytes, read_checkpoint
@@ -54,7 +55,7 @@ def _work(job: dict[str, Any], told: TextIO) -> None:
         pin(step["seed"])
         state = learner.train(state, examples, context)
         written = checkpoint_bytes(state, step["saw"])
-        write_whole(Path(step["path"]), written)
+        write_durably(Path(step["path"]), written)
         # What the next slice starts from is what a replay would read.
         state, _ = read_checkpoint(written)
         _say(told, {"records": len(examples), "cpu_seconds": time.process_time() - began})

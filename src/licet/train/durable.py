@@ -6,18 +6,25 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from licet.model.errors import Unavailable
 
-FRESH = ".new"
+FRESH: Final = ".new"
 """How names of files end that are written to take another's place."""
+OWNER: Final = 0o600
+"""What members wrote, and what was learned from it, is read by the owner of the file alone."""
 
 
-def write_durably(path: Path, body: bytes) -> None:
-    """Put a file's new content in place of the old at one moment; it is on the disk on return."""
+def write_durably(path: Path, body: bytes, mode: int = OWNER) -> None:
+    """Put a file's new content in place of the old at one moment; it is on the disk on return.
+
+    Only its owner may read it, unless `mode` says otherwise.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f"{path.name}{FRESH}")
-    with fresh.open("wb") as handle:
+    fresh.unlink(missing_ok=True)  # what a killed run left may have been readable by others
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as handle:  # noqa: PTH123 # a mode at creation
         handle.write(body)
         handle.flush()
         os.fsync(handle.fileno())
@@ -56,9 +63,27 @@ def held(folder: Path) -> Iterator[None]:
         Unavailable: another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / "lock").open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Unavailable(f"another `licet train` is at work in `{folder}`", "wait until it is done") from error
+    with locked(folder / "lock", fcntl.LOCK_EX):
         yield
+
+
+@contextlib.contextmanager
+def locked(path: Path, kind: int) -> Iterator[None]:
+    """Hold a file of locks, alone (`LOCK_EX`) or among others (`LOCK_SH`), without waiting for it.
+
+    Raises:
+        Unavailable: another process holds it.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, OWNER)
+    try:
+        _lock(handle, kind, path.parent)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, kind: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Unavailable(f"another `licet train` is at work in `{folder}`", "wait until it is done") from error

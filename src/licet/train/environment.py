@@ -53,9 +53,16 @@ def environment() -> dict[str, str]:
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "torch_capability": torch.backends.cpu.get_cpu_capability(),
+        "accelerator": _accelerator(),
         "blas": _blas(),
         "threads": "1",
     }
+
+
+def _accelerator() -> str:
+    if not torch.cuda.is_available():
+        return "none"
+    return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
 
 
 def _blas() -> str:

@@ -14,6 +14,8 @@ from licet.train.durable import held, write_durably
 
 TABLES: Final = frozenset({"ngram", "hybrid"})
 """Learners whose model is the members' posts, cut in pieces and counted."""
+SERVED: Final = 0o666
+"""A copy is for others to read, as far as the process's umask lets them."""
 
 
 def publish(store: AlgebraStore, path: Path) -> None:
@@ -34,7 +36,7 @@ def publish(store: AlgebraStore, path: Path) -> None:
             raise UsageError("a copy cannot lie in the store", "name a file outside it")
         listed: list[Value] = [*sorted({*published(store), str(whole)})]
         write_durably(_place(store), canonical(listed))  # remembered first: a copy that nobody knows of would stay
-        write_durably(whole, (store.objects / current.model_file).read_bytes())
+        write_durably(whole, (store.objects / current.model_file).read_bytes(), SERVED)
 
 
 def published(store: AlgebraStore) -> list[str]:
@@ -50,7 +52,7 @@ def replace_copies(store: AlgebraStore) -> None:
     body = (store.objects / store.current().model_file).read_bytes()
     for path in map(Path, published(store)):
         if path.exists() and path.read_bytes() != body:
-            write_durably(path, body)
+            write_durably(path, body, path.stat().st_mode & 0o777)
 
 
 def _place(store: AlgebraStore) -> Path:

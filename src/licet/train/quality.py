@@ -1,7 +1,7 @@
 """How well a model does on records that it keeps: a sanity check beside the proof, and no measure on unseen text."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ MOST: Final = 200
 """Records that a model is measured on, at most."""
 
 
+Measured = TypeVar("Measured")
+
+
 class Scoring(Protocol):
     """A language model that tells the probability of each token of a post."""
 
@@ -21,7 +24,7 @@ class Scoring(Protocol):
         """Give the probability of each token, and of the end, after those before it."""
 
 
-def sample(rows: Sequence[Row]) -> Sequence[Row]:
+def sample(rows: Sequence[Measured]) -> Sequence[Measured]:
     """Give so many rows at most, evenly from all."""
     return rows[:: max(1, -(-len(rows) // MOST))]
 
