@@ -20,6 +20,7 @@ WORDS = {"good": ("fine", "lovely", "bright", "glad"), "bad": ("poor", "dull", "
 SETTINGS: dict[str, dict[str, str]] = {
     "sklearn-head": {"labels": LABELS, "encoder": "hash:32"},
     "chain_world:SlowHead": {"labels": LABELS, "encoder": "hash:32"},
+    "ridge-head": {"labels": LABELS, "encoder": "hash:32"},
     "torch-head": {"labels": LABELS, "encoder": "hash:32", "hidden": "8"},
     "torch-gpt": {"width": "16", "layers": "1", "context": "16"},
     "hf-trainer": {"width": "16", "layers": "1", "context": "16"},

@@ -6,6 +6,7 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from chain_world import KEY, bytes_of, planned, posts, quiet, terms_of, wait_for_workers
 
@@ -85,6 +86,17 @@ def test_shards_answer_together(tmp_path: Path, workers: Workers, aggregate: str
         answer[0].argmax() == wanted[0] for answer, wanted in zip(answers, model.learner.targets(examples), strict=True)
     ]
     assert sum(right) >= 20
+
+
+def test_sums_in_shards_are_one_head(tmp_path: Path, workers: Workers) -> None:
+    examples = posts(24)
+    one, many = (planned(tmp_path / str(size), examples, size, 2) for size in (1, 7))
+    for store in (one, many):
+        fit(store, terms_of("ridge-head", "weights"), examples, workers=workers, moved=quiet)
+    answers = [np.concatenate(open_model(store).predict(examples)) for store in (one, many)]
+    assert answers[0] == pytest.approx(answers[1], abs=1e-9)
+    wanted = np.concatenate(open_model(one).learner.targets(examples))
+    assert (answers[0].argmax(axis=1) == wanted).mean() > 0.9
 
 
 def test_a_fit_that_is_killed_goes_on_to_the_same_bytes_in_another_process(tmp_path: Path, workers: Workers) -> None:

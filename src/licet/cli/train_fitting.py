@@ -100,7 +100,7 @@ def fit(store: Path, learner: str, labels: str, data: Path | None, **told: Any) 
     """Train a model that can forget, or add new records to one; a run that was killed goes on where it was.
 
     In a folder made by `licet train plan` it trains shards and slices, with --learner torch-gpt, torch-head,
-    sklearn-head, hf-trainer, peft-lora or package.module:Class.
+    sklearn-head, ridge-head, hf-trainer, peft-lora or package.module:Class.
 
     Example: licet train fit model --data ./data --learner ngram
     """

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from licet.model.errors import IntegrityError, Refused
@@ -55,17 +56,20 @@ def divide(
     """
     divided: Divided = defaultdict(lambda: defaultdict(dict))
     waiting = 0
-    marks: dict[str, str] = {}
+    places: dict[str, tuple[str, Slice | None]] = {}
     for example in examples:
-        mark = marks.get(example.member) or marks.setdefault(example.member, member_mark(key, example.member))
-        if mark not in plan.rows:
+        mark, place = places.get(example.member) or places.setdefault(example.member, _place(plan, key, example.member))
+        if place is None:
             waiting += 1
-            continue
-        if shards is not None and plan.shard_of(mark) not in shards:
-            continue
-        entry = Entry(content=content_mark(key, example), member=mark, record=record_mark(key, example.record))
-        divided[plan.shard_of(mark)][plan.slice_of(mark)][entry] = example
+        elif shards is None or plan.shard_of(mark) in shards:
+            entry = Entry(content=content_mark(key, example), member=mark, record=record_mark(key, example.record))
+            divided[plan.shard_of(mark)][place][entry] = example
     return divided, waiting
+
+
+def _place(plan: Plan, key: bytes, member: str) -> tuple[str, Slice | None]:
+    mark = member_mark(key, member)
+    return mark, plan.rows.get(mark)
 
 
 def freeze(old: Manifest, plan: Plan, divided: Mapping[Slice, Mapping[Entry, Example]]) -> tuple[Manifest, int]:
@@ -99,7 +103,8 @@ def demand(manifest: Manifest, divided: Mapping[Slice, Mapping[Entry, Example]])
         )
 
 
-def root(entries: Iterable[Entry]) -> str:
+@lru_cache(maxsize=1 << 10)
+def root(entries: tuple[Entry, ...]) -> str:
     """Give the RFC 6962 Merkle tree hash over the sorted contents of a slice, in hexadecimal."""
     level = [hashlib.sha256(b"\0" + bytes.fromhex(entry.content)).digest() for entry in sorted(entries)]
     if not level:
@@ -126,6 +131,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     return canonical({"type": TYPE, "generations": manifest.generations, "slices": slices})
 
 
+@lru_cache(maxsize=1 << 7)
 def read_manifest(written: bytes) -> Manifest:
     """Read a manifest.
 

@@ -15,12 +15,16 @@ from licet.train.quality import sample
 SURPRISE: Final = "mean surprise in nats of the shards trained again, over records left in them"
 
 
+MOST: Final = 32
+"""Records that are looked at, at most: many would cost more than the replay of one member."""
+
+
 def surprise(store: ChainStore, terms: Terms, divided: Divided, left: Mapping[int, Manifest]) -> str:
     """Measure the shards of `left` as their manifests in the store have them, each on records of its own in `left`.
 
     Gives decimal text; `""` where no record is left, a checkpoint is not there, or the learner cannot predict them.
     """
-    chosen = sample(list(_left(divided, left)))
+    chosen = sample(list(_left(divided, left)), MOST)
     try:
         with one_thread():
             found = [

@@ -128,4 +128,6 @@ def of_any(entry: Entry, gone: Mapping[str, object]) -> bool:
 def quarantine(store: ChainStore, terms: Terms, gone: Mapping[str, object]) -> None:
     """Serve without the dirty shards: exactly the model of the plan that has none of them."""
     dirty = dirty_shards(store, gone)
-    serve(store, terms, {shard: each for shard, each in served(store).items() if shard not in dirty})
+    standing = served(store)
+    if not standing.keys().isdisjoint(dirty):
+        serve(store, terms, {shard: each for shard, each in standing.items() if shard not in dirty})

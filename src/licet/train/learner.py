@@ -75,6 +75,7 @@ LEARNERS: Final[Mapping[str, str]] = {
     "torch-head": "licet.train.learners.torch_head:TorchHead",
     "torch-gpt": "licet.train.learners.torch_gpt:TorchGpt",
     "sklearn-head": "licet.train.learners.sklearn_head:SklearnHead",
+    "ridge-head": "licet.train.learners.ridge_head:RidgeHead",
     "hf-trainer": "licet.train.learners.hf_trainer:HfTrainer",
     "peft-lora": "licet.train.learners.peft_lora:PeftLora",
 }

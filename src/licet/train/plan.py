@@ -151,9 +151,10 @@ def _plan(said: dict[str, Any]) -> Plan:
     if said["type"] != TYPE:
         raise ValueError(said["type"])
     rows = {
-        bytes.fromhex(mark).hex(): Slice(generation=generation, bucket=bucket)
+        bytes.fromhex(mark).hex(): place
         for generation, buckets in enumerate(said["generations"])
         for bucket, marks in enumerate(buckets)
+        for place in [Slice(generation=generation, bucket=bucket)]
         for mark in marks
     }
     return Plan(

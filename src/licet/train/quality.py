@@ -24,9 +24,9 @@ class Scoring(Protocol):
         """Give the probability of each token, and of the end, after those before it."""
 
 
-def sample(rows: Sequence[Measured]) -> Sequence[Measured]:
+def sample(rows: Sequence[Measured], most: int = MOST) -> Sequence[Measured]:
     """Give so many rows at most, evenly from all."""
-    return rows[:: max(1, -(-len(rows) // MOST))]
+    return rows[:: max(1, -(-len(rows) // most))]
 
 
 def macro_recall(scores: NDArray[np.float64], rows: Sequence[Row]) -> float:
