@@ -7,7 +7,6 @@ made up.
 """
 
 import argparse
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from samples.labelled_posts import LABELS, labelled_posts, zipf_members
+from samples.sentence_features import sentence_features
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 
@@ -23,7 +23,6 @@ from licet.train.algebra import Algebra
 from licet.train.algebra_fit import sum_rows
 from licet.train.algebra_store import tensor_hashes
 from licet.train.bayes import NaiveBayes
-from licet.train.encoder import encoder, encoder_digest
 from licet.train.environment import one_thread
 from licet.train.hybrid import Hybrid
 from licet.train.ngram import NgramModel, Ngrams
@@ -35,7 +34,6 @@ from licet.train.transformer import Transformer, load_transformer, teach
 
 CACHE = Path(__file__).parents[1] / ".bench" / "forgetting"
 HELD_OUT = 8_000
-AT_ONCE = 1_000
 
 
 def main() -> None:
@@ -62,23 +60,9 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     return found, time.process_time() - start
 
 
-def features(texts: Sequence[str]) -> list[bytes]:
-    """Encode texts once; a chunk that was encoded before is read."""
-    found: list[bytes] = []
-    for first in range(0, len(texts), AT_ONCE):
-        chunk = texts[first : first + AT_ONCE]
-        name = hashlib.sha256("\0".join([encoder_digest(), *chunk]).encode()).hexdigest()[:32]
-        path = CACHE / f"{name}.npy"
-        if not path.exists():
-            print(f"encoding {first:,} of {len(texts):,}", flush=True)
-            np.save(path, np.stack([encoder().encode(text) for text in chunk]))
-        found += [row.tobytes() for row in np.load(path)]
-    return found
-
-
 def classifier(posts: Sequence[tuple[str, str]]) -> None:
     """Compare classifiers on posts that they did not learn from."""
-    payloads = features([text for text, _ in posts])
+    payloads = [row.tobytes() for row in sentence_features([text for text, _ in posts])]
     labels = [LABELS.index(label) for _, label in posts]
     print(f"\nclassifier: {len(posts) - HELD_OUT:,} posts to learn from, {HELD_OUT:,} held out")
     monolith(payloads, labels)

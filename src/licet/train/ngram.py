@@ -13,7 +13,7 @@ from licet.train.algebra import Floats, Tensors
 from licet.train.quality import BITS_PER_TOKEN, bits_per_token
 from licet.train.rows import Row
 from licet.train.tokens import BITS, BOS, EOS, VOCABULARY, PublicTokenizer
-from licet.train.totals import NOTHING, Counts, Integers, Totals
+from licet.train.totals import NOTHING, Counts, Integers, Seen, Totals
 
 ORDERS: Final = 5
 """The longest n-gram: five tokens of eleven bits are one 64-bit key."""
@@ -23,9 +23,9 @@ def count_ngrams(posts: Sequence[NDArray[np.uint16]]) -> dict[str, Counts]:
     """Count the n-grams of every order; each post is padded by itself, so none crosses two posts."""
     if not posts:
         return {table_name(order): NOTHING for order in range(1, ORDERS + 1)}
-    pad = np.full(ORDERS - 1, BOS, np.int64)
-    end = np.array([EOS], np.int64)
-    stream = np.concatenate([part for post in posts for part in (pad, post.astype(np.int64), end)])
+    pad, end = np.full(ORDERS - 1, BOS, np.uint16).tobytes(), np.array([EOS], np.uint16).tobytes()
+    joined = pad + (end + pad).join(post.tobytes() for post in posts) + end
+    stream = np.frombuffer(joined, np.uint16).astype(np.int64)
     lengths = np.array([len(post) + ORDERS for post in posts])
     place = np.arange(len(stream)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     ends = np.flatnonzero(place >= ORDERS - 1)
@@ -91,7 +91,7 @@ class NgramModel:
         return found
 
 
-def _range_sums(counts: Integers, low: NDArray[np.intp], high: NDArray[np.intp]) -> Integers:
+def _range_sums(counts: Seen, low: NDArray[np.intp], high: NDArray[np.intp]) -> Integers:
     starts, back = np.unique(low, return_inverse=True)
     ends = np.zeros(len(starts), high.dtype)
     np.maximum.at(ends, back, high)
