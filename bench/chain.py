@@ -126,7 +126,7 @@ def forgetting(  # a benchmark, spelled out
         print(
             f"forget {size}: {np.mean(total):.2%} of the CPU time ({min(total):.2%} to {max(total):.2%}), "
             f"{np.mean(trained):.2%} of the records, closed form {closed_form(SHARDS, SLICES, size):.2%}, "
-            f"target {target:.0%}; measuring surprise {np.mean(measuring):.2%} more; {np.mean(wall):.1f} s by the clock",
+            f"target {target:.0%}; measuring surprise {np.mean(measuring):.2%} more; {np.mean(wall):.1f} s by clock",
             flush=True,
         )
     oracle = ChainStore(folder / "oracle")

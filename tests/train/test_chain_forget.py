@@ -91,6 +91,17 @@ def test_everything_that_saw_the_member_is_destroyed_and_listed(tmp_path: Path, 
     assert done.plan_before != done.plan_after
 
 
+def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
+    store = planned(tmp_path, posts(4), 1, 2)
+    for name in (".oracle-x/ckpt/0/a.safetensors", "manifest/0.json.new", "waiting.json.new"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"saw somebody")
+    with store.locked():
+        assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {
+            "plan.json", "plan.key", "lock", "workers.lock",
+        }  # fmt: skip
+
+
 def test_forgetting_nothing_or_elsewhere_is_refused(tmp_path: Path, workers: Workers) -> None:
     examples, terms = posts(4), terms_of(HEAD)
     store = planned(tmp_path, examples, 1, 2)

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from licet.train.simulate import Estimate
 
 LEAVERS: Final = (1, 10, 100, 1000)
+SHARDS: Final = 64
+SLICES: Final = 8
+"""How a new plan is divided where the caller does not say."""
 
 
 @click.command()
 @click.argument("store", type=click.Path(path_type=Path), required=False)
-@click.option("--shards", default=64, show_default=True, help="Shards; fixed for the plan's life. 1 gives one model.")
-@click.option("--slices", default=8, show_default=True, help="Slices of each generation, by likelihood of leaving.")
+@click.option("--shards", type=int, show_default="64", help="Shards; fixed for the plan's life. 1 gives one model.")
+@click.option("--slices", type=int, show_default="8", help="Slices of each generation, by likelihood of leaving.")
 @click.option("--score", default="evenly", show_default=True, help="evenly, activity, or package.module:function.")
 @click.option(
     "--signals",
@@ -61,7 +64,12 @@ def _plan(folder: Path, told: Mapping[str, Any]) -> None:
     source = Told(data=told["data"], columns=told["columns"], labels_from=told["labels_from"]).source(labelled=False)
     with store.locked():
         key = store.make_key()
-        known = store.plan() if (folder / "plan.json").exists() else new_plan(key, told["shards"], told["slices"])
+        known = store.plan() if (folder / "plan.json").exists() else new_plan(key, *_size(told))
+        if (told["shards"] or known.shards, told["slices"] or known.slices) != (known.shards, known.slices):
+            raise UsageError(
+                f"this plan has {known.shards} shards of {known.slices} slices for its life",
+                "leave --shards and --slices out, or begin a new folder",
+            )
         members = sorted({example.member for example in source.examples()})
         marks = {member: member_mark(key, member) for member in members}
         new = {member: mark for member, mark in marks.items() if mark not in known.rows}
@@ -77,6 +85,11 @@ def _plan(folder: Path, told: Mapping[str, Any]) -> None:
             f"keep secret {folder / 'plan.key'}",
         ],
     )
+
+
+def _size(told: Mapping[str, Any]) -> tuple[int, int]:
+    shards, slices = told["shards"], told["slices"]
+    return SHARDS if shards is None else shards, SLICES if slices is None else slices
 
 
 def _buckets(marks: Mapping[str, str], score: "Score", signals: "Mapping[str, Signals]", slices: int) -> dict[str, int]:
@@ -109,7 +122,7 @@ def _rows(file: Iterable[str]) -> Iterable[dict[str, str]]:
 def _simulate(told: Mapping[str, Any]) -> None:
     from licet.train.simulate import chart, estimate
 
-    size = {"shards": told["shards"], "slices": told["slices"]}
+    size = dict(zip(("shards", "slices"), _size(told), strict=True))
     leaving = [each for each in LEAVERS if each < told["members"]]
     found = [estimate(**size, leavers=each, members=told["members"], trials=told["trials"]) for each in leaving]
     if told["chart"]:
@@ -129,7 +142,8 @@ def _tell(found: "list[Estimate]", told: Mapping[str, Any]) -> None:
         )
         for each in found
     ]
-    title = f"share of training done again, {told['shards']} shards, {told['slices']} slices, {told['members']} members"
+    shards, slices = _size(told)
+    title = f"share of training done again, {shards} shards, {slices} slices, {told['members']} members"
     show(title, columns, rows)
     if told["chart"] and not configuration().json:
         emit({}, [f"chart: {told['chart']}"])

@@ -7,7 +7,6 @@ first to after the last, so that a run that was killed anywhere goes on when it 
 import hmac
 import math
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -256,8 +255,6 @@ def _doom(store: ChainStore, terms: Terms, batch: dict[str, Any]) -> dict[str, A
 def _destroy(store: ChainStore, batch: Mapping[str, Any]) -> None:
     for name in batch["doomed"]:
         remove_durably(store.folder / name)
-    for folder in store.folder.glob(".oracle-*"):
-        shutil.rmtree(folder)
 
 
 def _report(  # all that was done

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Final
 from licet.model.errors import InputError, NotFound
 from licet.protocol.attestation import Value, canonical
 from licet.train.chain_manifest import Manifest, manifest_bytes, read_manifest
-from licet.train.durable import held, locked, remove_durably, write_durably
+from licet.train.durable import FRESH, held, locked, remove_durably, write_durably
 from licet.train.plan import Plan, Slice, plan_bytes, read_plan
 
 KEY: Final = 32
@@ -123,7 +124,15 @@ class ChainStore:
         with held(self.folder):
             with locked(self.folder / "workers.lock", fcntl.LOCK_EX):
                 pass  # workers of a run that was killed have ended; ours may begin
+            self._sweep()
             yield
+
+    def _sweep(self) -> None:
+        # They may have seen whoever leaves now; drafts of checkpoints stay until a forgetting has listed them.
+        for folder in self.folder.glob(".oracle-*"):
+            shutil.rmtree(folder)
+        for draft in (*self.folder.glob(f"*{FRESH}"), *self.folder.glob(f"manifest/*{FRESH}")):
+            remove_durably(draft)
 
 
 @contextlib.contextmanager
