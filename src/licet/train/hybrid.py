@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from licet.protocol.attestation import Value
 from licet.train.algebra import Floats, Tensors
-from licet.train.ngram import NgramModel, Ngrams, check_tables, count_ngrams, tokens_of
+from licet.train.ngram import Counting, NgramModel, Ngrams, count_ngrams, tokens_of
 from licet.train.public_base import PublicBase
-from licet.train.quality import BITS_PER_TOKEN, bits_per_token
+from licet.train.quality import bits_per_token
 from licet.train.rows import Row
 from licet.train.tokens import EOS, PublicTokenizer
 from licet.train.totals import Totals
@@ -51,7 +51,7 @@ class HybridModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hybrid:
+class Hybrid(Counting):
     """The learner: as n-grams, but the tables begin with the counts of public text."""
 
     public: PublicBase
@@ -60,11 +60,6 @@ class Hybrid:
     def kind(self) -> str:
         """Name the learner."""
         return "hybrid"
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Give no labels: text is all that is learned."""
-        return ()
 
     def frozen(self) -> dict[str, Value]:
         """Give what n-grams freeze, the base's digest, the public text's and the mixture."""
@@ -83,27 +78,6 @@ class Hybrid:
     def start(self) -> Totals:
         """Count the n-grams of the public text."""
         return Totals(sparse=count_ngrams([self.public.tokenizer.encode(text) for text in self.public.texts]))
-
-    def added(self, rows: Sequence[Row]) -> Totals:
-        """Count the n-grams of rows."""
-        return Ngrams(tokenizer=self.public.tokenizer).added(rows)
-
-    def check(self, totals: Totals) -> None:
-        """Check that every order counts as many n-grams as the others.
-
-        Raises:
-            IntegrityError: one does not.
-        """
-        check_tables(totals)
-
-    def finish(self, totals: Totals) -> Tensors:
-        """Give the tables: together with the frozen base they are the model."""
-        return totals.arrays()
-
-    @property
-    def measure(self) -> str:
-        """Name how well a model does is measured."""
-        return BITS_PER_TOKEN
 
     def quality(self, tensors: Tensors, rows: Sequence[Row]) -> float:
         """Measure how well a model does on one row or more."""

@@ -99,8 +99,42 @@ def _range_sums(counts: Seen, low: NDArray[np.intp], high: NDArray[np.intp]) -> 
     return np.array(sums, np.int64)[back]
 
 
+class Counting:
+    """What learners have in common whose model is the tables of the n-grams that were counted."""
+
+    __slots__ = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Give no labels: text is all that is learned."""
+        return ()
+
+    def added(self, rows: Sequence[Row]) -> Totals:
+        """Count the n-grams of rows."""
+        return Totals(sparse=count_ngrams([tokens_of(row) for row in rows]))
+
+    def check(self, totals: Totals) -> None:
+        """Check that every order counts as many n-grams as the others, and none less than once.
+
+        Raises:
+            IntegrityError: one does not.
+        """
+        sums = {int(table.counts.sum()) for table in totals.sparse.values()}
+        if len(sums) != 1 or any(table.counts.min(initial=1) <= 0 for table in totals.sparse.values()):
+            raise IntegrityError("n-gram tables of different orders disagree", "fit the model again")
+
+    def finish(self, totals: Totals) -> Tensors:
+        """Give the tables: they are what the model knows of members."""
+        return totals.arrays()
+
+    @property
+    def measure(self) -> str:
+        """Name how well a model does is measured."""
+        return BITS_PER_TOKEN
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ngrams:
+class Ngrams(Counting):
     """The learner: a post adds the counts of its own n-grams."""
 
     tokenizer: PublicTokenizer
@@ -109,11 +143,6 @@ class Ngrams:
     def kind(self) -> str:
         """Name the learner."""
         return "ngram"
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Give no labels: text is all that is learned."""
-        return ()
 
     def frozen(self) -> dict[str, Value]:
         """Give the orders, the smoothing and the tokenizer's digest."""
@@ -132,41 +161,9 @@ class Ngrams:
         """Give empty tables."""
         return Totals(sparse=count_ngrams([]))
 
-    def added(self, rows: Sequence[Row]) -> Totals:
-        """Count the n-grams of rows."""
-        return Totals(sparse=count_ngrams([tokens_of(row) for row in rows]))
-
-    def check(self, totals: Totals) -> None:
-        """Check that every order counts as many n-grams as the others.
-
-        Raises:
-            IntegrityError: one does not.
-        """
-        check_tables(totals)
-
-    def finish(self, totals: Totals) -> Tensors:
-        """Give the tables: they are the model."""
-        return totals.arrays()
-
-    @property
-    def measure(self) -> str:
-        """Name how well a model does is measured."""
-        return BITS_PER_TOKEN
-
     def quality(self, tensors: Tensors, rows: Sequence[Row]) -> float:
         """Measure how well a model does on one row or more."""
         return bits_per_token(NgramModel.of(tensors), [tokens_of(row) for row in rows])
-
-
-def check_tables(totals: Totals) -> None:
-    """Check that every order counts as many n-grams as the others, and none less than once.
-
-    Raises:
-        IntegrityError: one does not.
-    """
-    sums = {int(table.counts.sum()) for table in totals.sparse.values()}
-    if len(sums) != 1 or any(table.counts.min(initial=1) <= 0 for table in totals.sparse.values()):
-        raise IntegrityError("n-gram tables of different orders disagree", "fit the model again")
 
 
 def tokens_of(row: Row) -> NDArray[np.uint16]:
