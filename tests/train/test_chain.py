@@ -101,3 +101,11 @@ def test_a_learner_that_fails_says_how_but_quotes_no_record(tmp_path: Path) -> N
         fit(store, terms_of("sklearn-head", labels="up,down"), examples, workers=workers, moved=quiet)
     assert "ValueError" in str(told.value)
     assert not any(example.text in str(told.value) or example.label in str(told.value) for example in examples)
+
+
+def test_another_encoder_is_other_terms(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"labels": "good,bad", "encoder": "minilm"}
+    kept = new_terms("sklearn-head", settings, "weights", {})
+    monkeypatch.setattr("licet.train.encoder.encoder_digest", lambda: "another")
+    with pytest.raises(Refused, match=r"encoder MiniLM-L6: [0-9a-f]{64} then, another here"):
+        check_terms(kept, new_terms("sklearn-head", settings, "weights", {}))

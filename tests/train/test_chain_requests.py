@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from chain_world import bytes_of, planned, posts, quiet, terms_of
 
-from licet.model.errors import Refused
+from licet.model.errors import NotFound, Refused
 from licet.train.chain_fit import fit
 from licet.train.chain_forget import forget
 from licet.train.chain_model import open_model, served
-from licet.train.chain_requests import Flush, ask, ask_marks, cost, due, missing_marks
+from licet.train.chain_requests import Flush, affordable, ask, ask_marks, cost, due, missing_marks
 from licet.train.chain_workers import Workers
 from licet.train.plan import member_mark, record_mark
 
@@ -102,3 +102,26 @@ def test_what_was_begun_is_due_whoever_asked_since(tmp_path: Path, workers: Work
     assert due(store, Flush(), NOW)
     ask(store, ["m1"], [], NOW)
     assert due(store, Flush(), NOW)
+
+
+def test_a_budget_replays_the_oldest_and_the_rest_waits_in_quarantine(tmp_path: Path, workers: Workers) -> None:
+    examples, terms = posts(20), terms_of(HEAD)
+    store = planned(tmp_path / "ours", examples, 4, 1)
+    fit(store, terms, examples, workers=workers, moved=quiet)
+    shard_of = {e.member: store.plan().shard_of(member_mark(store.key(), e.member)) for e in examples}
+    first, second = "m0", next(member for member, shard in shard_of.items() if shard != shard_of["m0"])
+    ask(store, [first], [], NOW, "r_1")
+    alone = cost(store)
+    ask(store, [second], [], NOW + timedelta(hours=1), "r_1")
+    assert set(affordable(store, alone.records / alone.of)) == {member_mark(store.key(), first)}
+    with pytest.raises(NotFound, match="within the budget"):
+        forget(store, terms, examples, workers=workers, sample=0, moved=quiet, budget=0)
+    one = forget(store, terms, examples, workers=workers, sample=0, moved=quiet, budget=alone.records / alone.of)
+    assert (one.replayed, one.recalls) == (alone.records, ())
+    assert set(served(store)) == {0, 1, 2, 3} - {shard_of[second]}
+    two = forget(store, terms, examples, workers=workers, sample=0, moved=quiet)
+    assert two.recalls == ("r_1",)
+    rest = [e for e in examples if e.member not in {first, second}]
+    oracle = planned(tmp_path / "oracle", rest, 4, 1)
+    fit(oracle, terms, rest, workers=workers, moved=quiet)
+    assert bytes_of(store) == bytes_of(oracle)

@@ -18,7 +18,7 @@ def test_two_processes_describe_one_machine_alike() -> None:
     here = environment()
     done = subprocess.run([sys.executable, "-c", f"import scipy.linalg; {DESCRIBE}"], check=True, capture_output=True)
     assert json.loads(done.stdout) == here
-    assert {"torch", "numpy", "processor", "blas", "torch_capability"} <= set(here)
+    assert {"torch", "numpy", "processor", "blas", "torch_capability", "accelerator"} <= set(here)
     assert here["blas"]
     assert environment_digest(json.loads(done.stdout)) == environment_digest(here)
 

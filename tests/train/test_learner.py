@@ -1,3 +1,5 @@
+import inspect
+
 import pytest
 
 from licet.model.errors import UsageError
@@ -26,3 +28,12 @@ def test_the_code_of_a_learner_is_a_digest_of_its_own() -> None:
     names = ("torch-head", "torch-gpt", "sklearn-head")
     assert len({code_digest(name) for name in names}) == len(names)
     assert code_digest(LEARNERS["torch-gpt"]) == code_digest("torch-gpt")
+
+
+@pytest.mark.parametrize("module", ["licet.train.encoder", "licet.train.learners.encoders", "licet.train.chain_worker"])
+def test_the_code_that_a_learner_uses_is_part_of_it_also_where_it_is_imported_late(
+    monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    before, read = code_digest("sklearn-head"), inspect.getsource
+    monkeypatch.setattr(inspect, "getsource", lambda of: read(of) + "#" * (getattr(of, "__name__", "") == module))
+    assert code_digest("sklearn-head") != before

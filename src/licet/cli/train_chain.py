@@ -103,7 +103,8 @@ def forget_chain(  # what the command was told
     if not expected.requests:
         emit({"forgotten": 0}, ["nothing to forget: nobody waits, and every earlier request is done"])
         return
-    while store.note("waiting").get("requests") or store.note("forgetting"):
+    _replay(store, source, signer, told)
+    while told["budget"] == 1 and (store.note("waiting").get("requests") or store.note("forgetting")):
         _replay(store, source, signer, told)
 
 
@@ -121,6 +122,7 @@ def _replay(store: "ChainStore", source: "Source", signer: "Ed25519PrivateKey", 
             workers=started,
             sample=told["sample"],
             moved=step,
+            budget=told["budget"],
             certify=lambda done: certify(store, done, signer),
         )
     _tell(done, certificates(store)[-1])

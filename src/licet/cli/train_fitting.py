@@ -154,6 +154,12 @@ def fit(store: Path, learner: str, labels: str, data: Path | None, **told: Any) 
 @click.option("--missing", is_flag=True, help="With a plan: forget whatever --data no longer holds.")
 @click.option("--cost", is_flag=True, help="With a plan: quarantine, and only say what the replay will cost.")
 @click.option("--if-due", is_flag=True, help="With a plan: replay only what waits for 24 hours or in 8 shards.")
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    help="With a plan: replay at most this share of all records now, the oldest requests first; others wait.",
+)
 @click.option("--workers", default=0, help="With a plan: shards trained at once; all cores by default.")
 @data_options
 def forget(  # by click

@@ -19,7 +19,7 @@ from licet.train.chain_fit import count_records, digests, from_scratch, without
 from licet.train.chain_manifest import Divided, demand, divide
 from licet.train.chain_model import serve, served, tips
 from licet.train.chain_quality import surprise
-from licet.train.chain_requests import dirty_shards, of_any, quarantine
+from licet.train.chain_requests import affordable, dirty_shards, of_any, quarantine
 from licet.train.chain_store import ChainStore, file_digest
 from licet.train.chain_workers import Work, Workers
 from licet.train.durable import remove_durably
@@ -88,22 +88,25 @@ def forget(  # noqa: PLR0913 # what a run needs
     sample: float,
     moved: Moved,
     certify: Callable[[Forgotten], object] = lambda _: None,
+    budget: float = 1.0,
 ) -> Forgotten:
     """Replay the waiting requests, audit a share of the dirty shards from scratch, and destroy what saw them.
 
-    `certify` is called last, while the batch is still on record; a run that was killed may call it again.
+    `certify` is called last, while the batch is still on record; a run that was killed may call it again. `budget` is
+    the share of all records that may be trained again; whose shard costs more waits, in quarantine.
 
     Raises:
-        NotFound: nothing waits.
+        NotFound: nothing waits, or nothing that the budget allows.
         Refused: this machine or code would not give the same bytes, or the data lacks records of others.
         IntegrityError: a shard differs from its oracle.
     """
     terms = kept_terms(store)
     check_terms(terms, now)
     with store.locked():
-        dirty = _dirty(store, terms)
+        asked = _asked(store, terms, budget)
+        dirty = _dirty(store, asked)
         divided, _ = divide(store.plan(), store.key(), examples, frozenset(dirty))
-        batch = _begin(store, terms, divided)
+        batch = _begin(store, terms, divided, asked)
         _trim(store, batch["requests"], dirty)
         work = advance(store, terms, divided, dirty, workers=workers, moved=moved)
         _switch(store, terms, dirty)
@@ -118,36 +121,45 @@ def forget(  # noqa: PLR0913 # what a run needs
         return done
 
 
-def _dirty(store: ChainStore, terms: Terms) -> tuple[int, ...]:
-    """Take every dirty shard out of service, and give those of the batch: an unfinished one, or else all that waits."""
-    batch, waiting = store.note("forgetting"), store.note("waiting").get("requests", {})
-    if not batch and not waiting:
+def _asked(store: ChainStore, terms: Terms, budget: float) -> Mapping[str, str]:
+    """Take every dirty shard out of service, and give the requests of the batch: an unfinished one goes first."""
+    begun, waiting = store.note("forgetting").get("requests", {}), store.note("waiting").get("requests", {})
+    if not begun and not waiting:
         raise NotFound("nothing waits to be forgotten", "name whom: --member, --record or --recall")
-    quarantine(store, terms, {**waiting, **batch.get("requests", {})})
-    return tuple(int(shard) for shard in batch["before"]) if batch else dirty_shards(store, waiting)
+    quarantine(store, terms, {**waiting, **begun})
+    asked: Mapping[str, str] = begun or (waiting if budget >= 1 else affordable(store, budget))
+    if not asked:
+        raise NotFound("nothing that waits can be replayed within the budget", "allow more: --budget")
+    return asked
 
 
-def _begin(store: ChainStore, terms: Terms, divided: Divided) -> dict[str, Any]:
-    """Take the waiting requests into a batch, with what stood before; an unfinished batch goes first."""
+def _dirty(store: ChainStore, asked: Mapping[str, str]) -> tuple[int, ...]:
+    begun = store.note("forgetting")
+    return tuple(sorted(int(shard) for shard in begun["before"])) if begun else dirty_shards(store, asked)
+
+
+def _begin(store: ChainStore, terms: Terms, divided: Divided, asked: Mapping[str, str]) -> dict[str, Any]:
+    """Take requests into a batch, with what stood before, unless one was begun."""
     waiting = store.note("waiting")
+    left: dict[str, Value] = {mark: at for mark, at in waiting.get("requests", {}).items() if mark not in asked}
+    recalls = waiting.get("recalls", [])
     said = store.note("forgetting")
     if not said:
-        said = _batch(store, terms, waiting, divided)
+        # Recalls are named where nothing more of them waits.
+        said = _batch(store, terms, divided, asked, [] if left else recalls)
         store.keep_note("forgetting", said)
-    left: dict[str, Value] = {
-        mark: at for mark, at in waiting.get("requests", {}).items() if mark not in said["requests"]
-    }
-    store.keep_note("waiting", {"requests": left, "recalls": waiting.get("recalls", []) if left else []})
+    store.keep_note("waiting", {"requests": left, "recalls": recalls if left else []})
     return said
 
 
-def _batch(store: ChainStore, terms: Terms, waiting: Mapping[str, Any], divided: Divided) -> dict[str, Any]:
+def _batch(
+    store: ChainStore, terms: Terms, divided: Divided, asked: Mapping[str, str], recalls: list[Value]
+) -> dict[str, Any]:
     """Write down what stands before: when the first step is done, it is nowhere else.
 
     Raises:
         Refused: the data lacks records of others.
     """
-    asked = waiting["requests"]
     dirty = dirty_shards(store, asked)
     left = {shard: without(store.manifest(shard), asked) for shard in dirty}
     for shard, manifest in left.items():
@@ -156,8 +168,8 @@ def _batch(store: ChainStore, terms: Terms, waiting: Mapping[str, Any], divided:
     found = surprise(store, terms, divided, left)
     spent = time.process_time() - began
     return {
-        "requests": asked,
-        "recalls": waiting.get("recalls", []),
+        "requests": dict(asked),
+        "recalls": recalls,
         "before": {str(shard): list(map(list, digests(store, terms, shard).items())) for shard in dirty},
         "plan": store.plan_digest(),
         "records": sum(store.note("sizes").values()),

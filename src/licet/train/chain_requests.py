@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from licet.train.chain import Terms, kept_terms, lineage
 from licet.train.chain_fit import without
-from licet.train.chain_manifest import Entry, divide
+from licet.train.chain_manifest import Entry, Manifest, divide
 from licet.train.chain_model import serve, served
 from licet.train.chain_store import ChainStore
 from licet.train.examples import Example
@@ -100,14 +100,42 @@ def due(store: ChainStore, flush: Flush, now: datetime) -> bool:
 def cost(store: ChainStore) -> Cost:
     """Count what replaying the waiting requests would take."""
     said = {**store.note("waiting").get("requests", {}), **store.note("forgetting").get("requests", {})}
-    plan, terms = store.plan(), kept_terms(store)
     dirty = dirty_shards(store, said)
-    replay = 0
-    for shard in dirty:
-        kept = {step.key for step in lineage(plan, terms, shard, store.manifest(shard))}
-        after = lineage(plan, terms, shard, without(store.manifest(shard), said))
-        replay += sum(len(step.entries) for step in after if step.key not in kept)
-    return Cost(requests=len(said), dirty=dirty, records=replay, of=sum(store.note("sizes").values()))
+    replay = sum(_again(store, shard, said) for shard in dirty)
+    return Cost(requests=len(said), dirty=dirty, records=replay, of=_all_records(store))
+
+
+def affordable(store: ChainStore, share: float) -> dict[str, str]:
+    """Choose waiting requests whose replay trains at most a share of all records: whole shards, the oldest first.
+
+    A shard that alone costs more is passed over; it stays in quarantine.
+    """
+    said: dict[str, str] = store.note("waiting").get("requests", {})
+    left = share * _all_records(store)
+    by_shard = {shard: _marks_in(store.manifest(shard), said) for shard in dirty_shards(store, said)}
+    chosen = said.keys() - {mark for marks in by_shard.values() for mark in marks}
+    for shard in sorted(by_shard, key=lambda shard: min(said[mark] for mark in by_shard[shard])):
+        replay = _again(store, shard, dict.fromkeys(by_shard[shard]))
+        if replay <= left:
+            chosen, left = chosen | by_shard[shard], left - replay
+    return {mark: at for mark, at in said.items() if mark in chosen}
+
+
+def _all_records(store: ChainStore) -> int:
+    return sum(store.note("sizes").values())
+
+
+def _again(store: ChainStore, shard: int, gone: Mapping[str, object]) -> int:
+    """Count the records of a shard that are trained again when some go."""
+    plan, terms, manifest = store.plan(), kept_terms(store), store.manifest(shard)
+    kept = {step.key for step in lineage(plan, terms, shard, manifest)}
+    after = lineage(plan, terms, shard, without(manifest, gone))
+    return sum(len(step.entries) for step in after if step.key not in kept)
+
+
+def _marks_in(manifest: Manifest, asked: Mapping[str, object]) -> set[str]:
+    entries = [entry for held in manifest.slices.values() for entry in held]
+    return {mark for entry in entries for mark in (entry.member, entry.record) if mark in asked}
 
 
 def dirty_shards(store: ChainStore, gone: Mapping[str, object]) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """What a learner is: a pure step from a state and a slice's examples to the next state."""
 
+import ast
 import hashlib
 import importlib
 import inspect
@@ -158,7 +159,7 @@ def _factory(name: str) -> Any:  # noqa: ANN401 # a class of the caller's own
 
 
 def _sources(module: str, seen: dict[str, str]) -> None:
-    """Collect the digest of a module's source and of every module of the same top package it has imported."""
+    """Collect the digest of a module's source and of every module of the same top package that it uses."""
     if module in seen:
         return
     loaded = sys.modules[module]
@@ -169,3 +170,15 @@ def _sources(module: str, seen: dict[str, str]) -> None:
         origin = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
         if isinstance(origin, str) and origin.partition(".")[0] == package and origin in sys.modules:
             _sources(origin, seen)
+    for name in _imported_late(source):
+        if name.partition(".")[0] == package:
+            importlib.import_module(name)
+            _sources(name, seen)
+
+
+def _imported_late(source: str) -> set[str]:
+    """Name the modules that functions import when they are called."""
+    tree = ast.parse(source)
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    inside = (node for function in functions for node in ast.walk(function))
+    return {node.module for node in inside if isinstance(node, ast.ImportFrom) and node.module and not node.level}
