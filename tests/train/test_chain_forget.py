@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from chain_world import SETTINGS, bytes_of, planned, posts, quiet, terms_of, wait_for_workers
+from chain_world import SETTINGS, Here, bytes_of, planned, posts, quiet, terms_of
 from encoded import KEY
 
 from licet.model.errors import IntegrityError, NotFound, Refused
 from licet.protocol.certificate import read_certificate
 from licet.train import chain_forget
-from licet.train.chain import Terms
+from licet.train.chain import Terms, lineage
 from licet.train.chain_certify import certificates, certify
 from licet.train.chain_fit import fit
 from licet.train.chain_forget import forget
@@ -196,6 +196,26 @@ def test_a_shard_whose_next_member_asked_meanwhile_stays_out_of_service(
     assert set(served(store)) == {0}
 
 
+def test_more_than_nine_slices_keep_their_order_in_a_batch_that_was_interrupted(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples, terms = posts(60, each=1), terms_of(HEAD)
+    store = planned(tmp_path, examples, 1, 12)
+    fit(store, terms, examples, workers=workers, moved=quiet)
+    last = max(examples, key=lambda each: store.plan().slice_of(_mark(store.key(), each)))
+    ask(store, [last.member], [], NOW)
+    names = [step.place for step in lineage(store.plan(), terms, 0, store.manifest(0))]
+    assert len(names) > 10
+    with monkeypatch.context() as broken:
+        broken.setattr(chain_forget, "advance", _raise)
+        with pytest.raises(KeyboardInterrupt):
+            forget(store, terms, examples, workers=workers, sample=0, moved=quiet)
+    (shard,) = forget(store, terms, examples, workers=workers, sample=0, moved=quiet).shards
+    places = [tuple(map(int, name.partition(".")[0].split("-"))) for name in shard.before]
+    assert places == [(place.generation, place.bucket) for place in names]
+    assert shard.start == list(shard.after)[: len(places) - 1][-1]
+
+
 def _raise(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
@@ -214,12 +234,13 @@ def signed(store: ChainStore) -> dict[str, object]:
 
 
 def test_a_forgetting_that_is_killed_wherever_it_writes_ends_at_the_oracle_and_the_same_certificate(
-    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(secrets, "token_hex", lambda _: "5a17")
     monkeypatch.setattr(os, "fsync", lambda _: None)  # a killed process loses nothing that it wrote; a disk is slow
-    examples, terms, size = posts(14, each=1), terms_of(HEAD), (2, 11)
+    examples, terms, size = posts(10), terms_of(HEAD), (2, 3)
     asked = planned(tmp_path / "asked", examples, *size)
+    workers = Here(1)
     fit(asked, terms, examples, workers=workers, moved=quiet)
     ask(asked, ["m3"], [], NOW, "r_7")
     rest = [example for example in examples if example.member != "m3"]
@@ -236,10 +257,9 @@ def test_a_forgetting_that_is_killed_wherever_it_writes_ends_at_the_oracle_and_t
     run(whole)
     wanted = signed(whole)
     assert wanted["recall"] == "r_7"
-    deaths = 0  # every third write: opening a draft and renaming it take turns
+    deaths = 0
     while in_a_child(run, store := copied(f"killed {deaths}"), deaths):
-        deaths += 3
-        wait_for_workers(store)
+        deaths += 1
         assert set(served(store)) <= {0, 1}
         if store.note("forgetting"):
             run(store)

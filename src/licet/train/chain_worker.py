@@ -1,4 +1,4 @@
-"""A worker process: reads one job a line from its parent, trains the job's slices, says one line after each."""
+"""A worker process: reads one job a line from its parent, trains its slices, and says one line after each."""
 
 import ctypes
 import json
@@ -33,7 +33,8 @@ def main() -> None:
             with at_work(Path(job["store"])):
                 # A parent that died may have been followed by one that forgets: then nothing may be written.
                 if os.getppid() == parent:
-                    _work(job, told)
+                    train_job(job, told)
+            _say(told, {"ended": job["shard"]})  # the store is free again: who asked may go on to the next run
         except LicetError as error:
             _say(told, {"error": error.message, "remedy": error.remedy})
             return
@@ -44,7 +45,8 @@ def main() -> None:
             return
 
 
-def _work(job: dict[str, Any], told: TextIO) -> None:
+def train_job(job: dict[str, Any], told: TextIO) -> None:
+    """Train a job's slices and keep a checkpoint of each, saying a line after each."""
     state = _start(job)
     for step in job["steps"]:
         began = time.process_time()

@@ -155,6 +155,7 @@ def _feed(
             _tell(process, asdict(job))
             for _ in job.steps:
                 said.put(_answer(process))
+            _answer(process)
     except queue.Empty:
         said.put(None)
     except (OSError, ValueError):
