@@ -99,6 +99,16 @@ def edge_tiles(size: int) -> list[Tile]:
     return tiles
 
 
+def finished_tiles(old: int, new: int) -> list[Tile]:
+    """Give the tiles and bundles that were unfinished at one size of a log, and are finished at a later one."""
+    found = []
+    for tile in edge_tiles(old):
+        if width_at(tile.level, tile.place, new) == WIDTH:
+            levels = (ENTRIES, 0) if tile.level == 0 else (tile.level,)
+            found += [Tile(level=level, place=tile.place) for level in levels]
+    return found
+
+
 def edge_of(size: int, read: Callable[[Tile], bytes]) -> Edge:
     """Read the right edge of a log from its tiles.
 
