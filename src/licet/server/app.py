@@ -13,6 +13,7 @@ from licet.server import (
     compliance_streams,
     errors,
     files,
+    log,
     oauth,
     openid,
     recalls,
@@ -76,7 +77,7 @@ def create_app(house: House, options: ServerOptions) -> FastAPI:
     app.state.drafts = Drafts(house)
     app.state.openid = openid.OpenId(options.provider) if options.provider else None
     errors.install(app)
-    for room in (sharing, oauth, recalls, compliance_jobs, compliance_streams, sign_in, settings):
+    for room in (sharing, oauth, recalls, compliance_jobs, compliance_streams, sign_in, settings, log):
         app.include_router(room.router)
     for pages in (assets, doors, member, money, takeout, recipient, operator, notices, licensing):
         app.include_router(pages.router)
@@ -89,6 +90,7 @@ def _limits(options: ServerOptions) -> Limits:
     return Limits(
         requests=Buckets(options.rate, options.burst),
         files=Buckets(options.file_rate, options.file_burst),
+        log=Buckets(options.file_rate, options.file_burst),
         pages=Buckets(options.page_rate, options.page_burst),
         downloads=Buckets(DOWNLOAD_RATE, DOWNLOAD_BURST),
         failures=Buckets(options.failure_rate, options.failure_burst),

@@ -20,6 +20,8 @@ from licet.tlog.merkle import inclusion_proof, leaf_hash, nodes_over, root_of
 _CHUNK: Final = 400
 """Members asked for in one statement, below every database's limit on parameters."""
 _KEY_SIZE: Final = 32
+TOGETHER: Final = 1024
+"""Choices that one entry commits to, at most: to prove one of them all are read."""
 
 
 def note(conn: Connection, kind: str, at_us: int, said: Mapping[str, Value]) -> None:
@@ -49,7 +51,12 @@ def _write(conn: Connection, kind: str, at_us: int, entry: bytes) -> int:
 
 
 def note_settings(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write one entry that commits to choices; rows have what `setting_fact` has, their numbers in order."""
+    """Write entries that commit to choices; rows have what `setting_fact` has, their numbers in order."""
+    for start in range(0, len(rows), TOGETHER):
+        _note_together(conn, rows[start : start + TOGETHER])
+
+
+def _note_together(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     keys = _member_keys(conn, sorted({row["member_id"] for row in rows}))
     commitments = [_said(row).commitment(salt_of(keys[row["member_id"]], row["seq"])) for row in rows]
     first, last = rows[0]["seq"], rows[-1]["seq"]

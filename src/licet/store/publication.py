@@ -62,6 +62,7 @@ def create_log(conn: Connection, origin: str, at: datetime) -> Head:
     row = {"origin": origin, "placed": 0, "size": 0, "root": EMPTY_ROOT, "at_us": micros(at)}
     if known is None:
         conn.execute(insert(lt.log_head).values(id=_ONLY, **row))
+        signer_of(conn, origin)
     return known or Head(origin=origin, placed=0, size=0, root=EMPTY_ROOT, at=at)
 
 
@@ -78,16 +79,16 @@ def is_behind(conn: Connection) -> bool:
 
 
 def publish(house: House, at: datetime, origin: str = "") -> Head:
-    """Publish every entry that waits; a new log begins under `origin`, or under a name of its own.
+    """Publish every entry that waits; a log that has not begun begins under `origin`, or under a name of its own.
 
     Raises:
         IntegrityError: database and published log contradict each other; nothing is signed.
-        UsageError: the log began under another name.
+        UsageError: the name cannot be one.
     """
     with lease(house.database, _LEASE):
         with transaction(house.database) as conn:
             begun = head_of(conn)
-            head = create_log(conn, origin or (begun.origin if begun else _own_name(conn)), at)
+            head = begun or create_log(conn, origin or _own_name(conn), at)
             signer = signer_of(conn, head.origin)
         edge = _recovered(house, head, signer)
         while (head := _place(house.database)).placed > head.size:

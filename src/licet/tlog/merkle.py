@@ -13,6 +13,8 @@ HASH_SIZE: Final = 32
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 Nodes: TypeAlias = Callable[[int, int], bytes]
 """Gives the hash of the node at a level and place."""
+_UNBOUND: Final = "the proof does not bind the entry to the log"
+_DISTRUST: Final = "do not rely on it; ask the operator why"
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -112,10 +114,20 @@ def consistency_proof(old: int, new: int, nodes: Nodes) -> list[bytes]:
 
 
 def check_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> None:
-    """Check that a leaf's hash is in a tree (RFC 9162, section 2.1.3.2).
+    """Check that a leaf's hash is in a tree.
 
     Raises:
         IntegrityError: the proof does not hold.
+    """
+    if root_by(index, size, leaf, proof) != root:
+        raise IntegrityError(_UNBOUND, _DISTRUST)
+
+
+def root_by(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
+    """Give the root of the tree of some size that a proof binds a leaf's hash to (RFC 9162, section 2.1.3.2).
+
+    Raises:
+        IntegrityError: the proof has another length than it must.
     """
     position, last, found = index, size - 1, leaf
     sound = 0 <= index < size
@@ -127,8 +139,9 @@ def check_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], 
         else:
             found = node_hash(found, each)
         position, last = position >> 1, last >> 1
-    if not sound or last != 0 or found != root:
-        raise IntegrityError("the proof does not bind the entry to the log", "do not rely on it; ask the operator why")
+    if not sound or last != 0:
+        raise IntegrityError(_UNBOUND, _DISTRUST)
+    return found
 
 
 def _risen(position: int, last: int) -> tuple[int, int]:
