@@ -29,6 +29,7 @@ from licet.server.kept import Kept
 from licet.server.limits import Buckets, Limits
 from licet.server.outlet import addresses_of
 from licet.server.pages import assets, doors, licensing, member, money, notices, operator, recipient, takeout
+from licet.server.pages import log as log_page
 from licet.server.pages.drafts import Drafts
 from licet.store.house import House
 from licet.store.memory import Memory
@@ -79,7 +80,7 @@ def create_app(house: House, options: ServerOptions) -> FastAPI:
     errors.install(app)
     for room in (sharing, oauth, recalls, compliance_jobs, compliance_streams, sign_in, settings, log):
         app.include_router(room.router)
-    for pages in (assets, doors, member, money, takeout, recipient, operator, notices, licensing):
+    for pages in (assets, doors, member, money, takeout, recipient, operator, notices, licensing, log_page):
         app.include_router(pages.router)
     app.include_router(files.router, dependencies=[Depends(file_gate)])
     app.add_middleware(Audited, trail=app.state.trail, clock=options.clock, prefix=sharing.PREFIX)
