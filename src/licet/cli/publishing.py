@@ -82,7 +82,7 @@ def key() -> None:
 def status() -> None:
     """Tell what the log holds and whether disk, database and signature agree; exits with 1 where they do not.
 
-    Example: licet log status --json
+    Example: licet log status
     """
     house = configuration().open()
     with reading(house.database) as conn:
@@ -130,8 +130,9 @@ def audit(source: str, key: str, seen: Path | None) -> None:  # a report in one 
     if seen:
         seen.write_bytes(note)
     overdue = claims.overdue(when(micros(now())))
-    title = f"{checkpoint.origin}: {checkpoint.size:,} entries, as signed"
-    show(title, ("type", "entries"), claims.counts.most_common())
+    if not configuration().json:
+        click.echo(f"{checkpoint.origin}: {checkpoint.size:,} entries, as signed")
+    show("", ("type", "entries"), claims.counts.most_common())
     for line in [*claims.wrong, *(f"recall {name} is overdue" for name in overdue)]:
         click.echo(line, err=True)
     if claims.contradictions:

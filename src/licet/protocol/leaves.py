@@ -109,9 +109,10 @@ class Opening:
                 path=tuple(bytes.fromhex(each) for each in value["path"]),
             )
             whole = opening.extra() == extra and len(opening.salt) == _SALT_SIZE
+            whole = whole and opening.first <= said.seq <= opening.last
         except (ValueError, TypeError, KeyError, RecursionError, InputError) as error:
             raise InputError("the receipt does not say what it is a receipt of", _AS_GIVEN) from error
-        if not whole or not opening.first <= said.seq <= opening.last:
+        if not whole:
             raise InputError("the receipt does not say what it is a receipt of", _AS_GIVEN)
         return opening
 

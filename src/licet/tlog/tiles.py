@@ -134,19 +134,22 @@ def hashes_in(tile: Tile, body: bytes) -> list[bytes]:
 
 def grow(edge: Edge, leaves: Sequence[bytes]) -> tuple[Edge, list[tuple[Tile, bytes]]]:
     """Append leaves' hashes; give the new edge, and every tile that is new or longer, with what it holds."""
-    rows, tiles, level, fresh = [], [], 0, list(leaves)
+    rows: list[tuple[bytes, ...]] = []
+    tiles: list[tuple[Tile, bytes]] = []
+    level, fresh = 0, list(leaves)
     while fresh or level < len(edge.rows):
         known = list(edge.rows[level]) if level < len(edge.rows) else []
         place = (edge.size >> (_BITS * level)) // WIDTH
-        row, carried = known + fresh, []
-        while len(row) >= WIDTH:
-            full, row = row[:WIDTH], row[WIDTH:]
-            tiles.append((Tile(level=level, place=place), b"".join(full)))
+        row = known + fresh
+        carried: list[bytes] = []
+        for start in range(0, len(row) - WIDTH + 1, WIDTH):
+            full = row[start : start + WIDTH]
+            tiles.append((Tile(level=level, place=place + len(carried)), b"".join(full)))
             carried.append(root_of(full))
-            place += 1
-        if row and fresh:
-            tiles.append((Tile(level=level, place=place, width=len(row)), b"".join(row)))
-        rows.append(tuple(row))
+        rest = row[len(carried) * WIDTH :]
+        if rest and fresh:
+            tiles.append((Tile(level=level, place=place + len(carried), width=len(rest)), b"".join(rest)))
+        rows.append(tuple(rest))
         level, fresh = level + 1, carried
     return Edge(size=edge.size + len(leaves), rows=tuple(rows)), tiles
 
