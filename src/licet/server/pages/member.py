@@ -25,6 +25,7 @@ from licet.server.session import Session
 from licet.store import asof, chosen, facts
 from licet.store.database import reading, transaction
 from licet.store.disclosures import Disclosure, disclosures
+from licet.store.log_proofs import recall_proofs, setting_proof
 from licet.store.parties import recipients
 
 router = APIRouter(prefix="/member", route_class=PageRoute, include_in_schema=False)
@@ -177,6 +178,17 @@ def get_data(request: Request, desk: AtDesk, session: AtMember) -> Response:
     return page(request, "member_data.html", session, {"told": told(desk, session.who), "now": desk.now()})
 
 
+@router.get("/data/{recall_id}")
+def get_proofs(desk: AtDesk, session: AtMember, recall_id: str) -> Response:
+    """Give the proofs of a recall that took a member's data back, as a file."""
+    mine = [back.recall.recall_id for each, _ in told(desk, session.who) for back in each.taken_back]
+    if recall_id not in mine:
+        raise missing("no recall of yours has this name")
+    with reading(desk.house.database) as conn:
+        proofs = recall_proofs(conn, desk.house.log, recall_id)
+    return as_file({"recall": recall_id, "log_proofs": proofs}, f"taken-back-{recall_id}.json")
+
+
 @router.get("/receipts")
 def get_receipts(request: Request, desk: AtDesk, session: AtMember) -> Response:
     """List what a member chose, each with its receipt."""
@@ -193,7 +205,8 @@ def _receipt(desk: Desk, session: Session, seq: int) -> dict[str, Any]:
         notices = asof.notices_as_of(conn, seq)
         in_force = asof.notice_in_force(conn, seq, found.at)
         names = dict(recipients(conn))
-    return receipt_of(session.who, found, notices, in_force, names)
+        proof = setting_proof(conn, desk.house.log, session.who, seq)
+    return receipt_of(session.who, found, notices, in_force, names, proof)
 
 
 @router.get("/receipts/{seq}")
