@@ -96,6 +96,19 @@ def test_certificates_are_chained(tmp_path: Path, learners: dict[str, Algebra]) 
     assert len(list(store.certificates.glob("*.json"))) == 2
 
 
+def test_a_member_who_comes_back_is_learned_as_if_never_away(tmp_path: Path, learners: dict[str, Algebra]) -> None:
+    learner = learners["ngram"]
+    store = fitted(tmp_path / "back", learner, posts())
+    whole = kept_bytes(store)
+    assert forget(store, learner, KEY, lambda who, record: who == "m3" or record == "nobody's") is not None
+    assert forget_member(store, learner, "m3") is None
+    fit(store, learner, posts())
+    assert kept_bytes(store) == whole
+    assert forget_member(store, learner, "m3") is not None
+    oracle = fitted(tmp_path / "never", learner, [each for each in posts() if each.member != "m3"])
+    assert kept_bytes(store) == kept_bytes(oracle)
+
+
 def test_everybody_can_go(tmp_path: Path, learners: dict[str, Algebra]) -> None:
     store = fitted(tmp_path / "all", learners["ridge"], posts())
     forget(store, learners["ridge"], KEY, lambda *_: True)
