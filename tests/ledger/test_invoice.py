@@ -7,7 +7,8 @@ import pytest
 from pypdf import PdfReader
 from selectolax.lexbor import LexborHTMLParser
 
-from licet.ledger.invoice import as_html, as_pdf
+from licet.ledger.invoice import as_html
+from licet.ledger.invoice_pdf import as_pdf
 from licet.model.money import Invoice, InvoiceLine, LineKind, Month
 
 
@@ -68,10 +69,9 @@ def test_what_the_operator_owes_is_a_credit_note() -> None:
         assert "Due" not in text
 
 
-def test_a_name_is_never_markup_and_no_letter_breaks_the_pdf() -> None:
+def test_a_name_is_never_markup() -> None:
     assert "<b>AI" not in as_html(ONE)
     assert LexborHTMLParser(as_html(ONE)).css_first("b") is None
-    assert "Zo? ??" in pdf_text(invoice(line("x", 0), name="Zoł 東京"))
 
 
 @pytest.mark.parametrize("found", [ONE, CREDIT])
@@ -81,13 +81,3 @@ def test_the_page_can_be_read_aloud_and_loads_nothing(found: Invoice) -> None:
     assert len(tree.css("h1")) == len(tree.css("main")) == len(tree.css("caption")) == 1
     assert all(head.attributes.get("scope") for head in tree.css("th"))
     assert tree.css("script, img, link, iframe") == []
-
-
-def test_a_pdf_is_the_same_bytes_each_time() -> None:
-    assert as_pdf(ONE) == as_pdf(ONE)
-
-
-def test_a_long_invoice_goes_on_over_pages() -> None:
-    long = invoice(*(line(f"part {n}", 10_000, n + 1, 1) for n in range(120)))
-    assert len(PdfReader(io.BytesIO(as_pdf(long))).pages) > 2
-    assert "part 119" in pdf_text(long)
