@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from licet.ledger.close import close
 from licet.ledger.journal import EARNED, waiting
-from licet.model.errors import UsageError
+from licet.model.errors import IntegrityError, UsageError
 from licet.model.licenses import LicenseId, SharedVersion
 from licet.model.money import LineKind, Month
 from licet.model.recalls import State
@@ -267,6 +267,49 @@ def test_no_more_rows_are_credited_than_were_counted(world: Books) -> None:
     assert [line.quantity for line in closed.invoices[0].lines if line.kind == LineKind.CREDIT] == [700, 300]
     assert closed.invoices[0].total_micros == 0
     require_sound_books(world)
+
+
+def test_a_credit_that_would_exceed_what_was_charged_is_cut_to_it(world: Books) -> None:
+    world.license(plan=PER_THOUSAND.replace("[[charge]]", 'recall_credit = "full"\n[[charge]]'))
+    world.deliver(world.file({"ann": 10}), march(2))  # five cents
+    for day in (10, 11, 12):
+        recall(world, 3, opened=day, attested=day)  # a cent and a half each, two when rounded
+    (closed,) = world.close()
+    assert [line.micros for line in closed.invoices[0].lines] == [50_000, -20_000, -20_000, -10_000]
+    require_sound_books(world)
+
+
+def test_what_a_correction_gave_back_is_not_credited_again(world: Books) -> None:
+    world.license(plan=PER_THOUSAND.replace("[[charge]]", 'recall_credit = "full"\n[[charge]]'))
+    world.deliver(world.file({"ann": 1000}), march(2))
+    with transaction(world.house.database) as conn:
+        books.correct(conn, "l1", -4_000_000, "agreed", march(3))
+    recall(world, 1000, opened=10, attested=12)
+    (closed,) = world.close()
+    assert closed.invoices[0].total_micros == 0
+    require_sound_books(world)
+
+
+def test_a_file_without_rows_keeps_no_month_open(world: Books) -> None:
+    world.license(plan=FLAT)
+    world.deliver(world.file({}), march(2))
+    (closed,) = world.close()
+    assert closed.invoices[0].total_micros == 310_000_000
+    with reading(world.house.database) as conn:
+        assert -books.account_balance(conn, waiting("l1")) == 155_000_000
+
+
+def test_files_are_not_given_up_where_the_shared_folder_is_not_there(world: Books) -> None:
+    world.license()
+    name = world.file({"ann": 1000})
+    world.deliver(name, march(2))
+    folder = world.house.shared.folder("l1", Table.POSTS)
+    away = folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(IntegrityError, match="not there"):
+        world.close()
+    away.rename(folder)
+    (closed,) = world.close()
+    assert (closed.lost_files, closed.invoices[0].total_micros) == (0, 5_000_000)
 
 
 def test_a_recall_that_nobody_attested_is_not_credited(world: Books) -> None:

@@ -118,11 +118,11 @@ def month_usage(conn: Connection, license_id: str, month: Month, *, once: bool) 
 
 
 def billed_files(conn: Connection, license_id: str, month: Month, *, once: bool) -> list[tuple[int, str, int]]:
-    """Give each file billed in a month, if its rows by member are known: its number, where they are, how often."""
+    """Give each file billed in a month, if it has rows and they are known by member: its number, where they are, how often."""
     g = _times(license_id, month, once=once)
     f = lt.metered_file.c
     query = select(f.number, f.lines, g.c.billed).select_from(g.join(lt.metered_file, and_(*_same_file(license_id, g))))
-    rows = conn.execute(query.where(g.c.billed > 0, f.lines != "").order_by(f.number))
+    rows = conn.execute(query.where(g.c.billed > 0, f.lines != "", f.rows > 0).order_by(f.number))
     return [(int(number), str(lines), int(billed)) for number, lines, billed in rows]
 
 
