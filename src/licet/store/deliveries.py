@@ -118,7 +118,7 @@ def month_usage(conn: Connection, license_id: str, month: Month, *, once: bool) 
 
 
 def billed_files(conn: Connection, license_id: str, month: Month, *, once: bool) -> list[tuple[int, str, int]]:
-    """Give each file billed in a month, if it has rows and they are known by member: its number, where they are, how often."""
+    """Give each file billed in a month whose rows are known by member: its number, where they are, how often."""
     g = _times(license_id, month, once=once)
     f = lt.metered_file.c
     query = select(f.number, f.lines, g.c.billed).select_from(g.join(lt.metered_file, and_(*_same_file(license_id, g))))

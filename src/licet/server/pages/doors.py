@@ -20,6 +20,8 @@ from licet.store.credentials import Holder, holder_of_client, holder_of_token
 from licet.store.database import reading
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+nowhere = APIRouter(route_class=PageRoute, include_in_schema=False)
+"""Whatever else is asked for below the pages; comes after all of them."""
 
 HOME: Final = {Role.MEMBER: "/member", Role.RECIPIENT: "/recipient", Role.OPERATOR: "/operator"}
 DEVELOPER: Final = "developer"
@@ -174,3 +176,15 @@ def choose_language(request: Request, desk: AtDesk, language: str, following: Fo
     secure = session.is_secure(request, desk)
     response.set_cookie(COOKIE, language, max_age=_YEAR_S, httponly=True, samesite="lax", secure=secure)
     return response
+
+
+def get_nothing(request: Request) -> Response:
+    """Say on a page that there is none; a slash too many is no other address."""
+    path = request.url.path
+    if path.endswith("/"):
+        return to(path.rstrip("/"))
+    raise missing("no such page")
+
+
+for _home in HOME.values():
+    nowhere.get(_home + "/{rest:path}")(get_nothing)
