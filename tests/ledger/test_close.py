@@ -4,8 +4,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from licet.store.database import reading, transaction
 from licet.store.deliveries import running_usage
 from licet.store.facts import change_license, micros
 from licet.store.house import open_house
-from licet.store.ledger import balance_of, earnings_of, invoices_of, journal, revenue_by_month, usage_of
+from licet.store.ledger import balance, earnings_of, invoices_of, journal, payouts_of, revenue_by_month, usage_of
 from licet.store.meter import measure
 from licet.store.statements import is_whole
 from licet.store.values import save_values
@@ -77,7 +78,10 @@ def test_a_month_is_counted_priced_and_shared(any_world: Books) -> None:
         (bob,) = earnings_of(conn, any_world.house.shared, "bob")
         assert earnings_of(conn, any_world.house.shared, "eve") == []
         (month,) = revenue_by_month(conn)
-        assert balance_of(conn, any_world.house.shared, "ann").waiting_micros == 7_500_000
+        assert (
+            balance(earnings_of(conn, any_world.house.shared, "ann"), payouts_of(conn, "ann")).waiting_micros
+            == 7_500_000
+        )
     assert (usage.files, usage.rows, usage.tokens) == (1, 4000, 8000)
     assert invoice.total_micros == 20_000_000
     assert (ann.rows, ann.micros, bob.rows, bob.micros) == (3000, 7_500_000, 1000, 2_500_000)
@@ -419,3 +423,36 @@ def test_a_fee_is_due_only_once_both_sides_have_signed(world: Books) -> None:
         (invoice,) = invoices_of(conn)
     # The first day, on which it was granted and taken back, and the last ten.
     assert invoice.net_micros == 110_000_000
+
+
+def test_of_two_closes_at_once_one_closes_and_the_other_finds_it_done(any_world: Books) -> None:
+    any_world.license()
+    any_world.deliver(any_world.file({"ann": 1000}), march(3))
+    with ThreadPoolExecutor(2) as pool:
+        done = [each.result() for each in [pool.submit(any_world.close) for _ in range(2)]]
+    assert sorted(len(each) for each in done) == [0, 1]
+    with reading(any_world.house.database) as conn:
+        assert [invoice.total_micros for invoice in invoices_of(conn)] == [5_000_000]
+    require_sound_books(any_world)
+
+
+def test_a_month_ends_at_midnight_in_utc(any_world: Books) -> None:
+    any_world.license()
+    last, first = (any_world.file({"ann": 1000}) for _ in range(2))
+    end = MARCH.end
+    any_world.deliver(last, (end - timedelta(microseconds=1)).astimezone(timezone(timedelta(hours=9))))
+    any_world.deliver(first, end.astimezone(timezone(timedelta(hours=-8))))
+    any_world.close(end)
+    any_world.close(MAY)
+    with reading(any_world.house.database) as conn:
+        assert [(str(each.month), each.files) for each in usage_of(conn, "l1")] == [("2025-03", 1), ("2025-04", 1)]
+
+
+def test_the_plan_at_a_months_end_prices_the_whole_month(world: Books) -> None:
+    world.license()
+    world.deliver(world.file({"ann": 1000}), march(3))
+    with transaction(world.house.database) as conn:
+        books.set_plan(conn, "l1", PER_THOUSAND.replace('"5"', '"7"'), march(31))
+        books.set_plan(conn, "l1", PER_THOUSAND.replace('"5"', '"9"'), MARCH.end)
+    (closed,) = world.close()
+    assert closed.invoices[0].total_micros == 7_000_000

@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
-from licet.model.errors import UsageError
+from licet.model.errors import NotFound, UsageError
 from licet.model.money import Invoice
 from licet.server.access import licenses_of
 from licet.server.desk import AtDesk
@@ -27,10 +27,11 @@ _TYPES: Final = {"html": "text/html; charset=utf-8", "pdf": "application/pdf", "
 def get_earnings(request: Request, desk: AtDesk, session: AtMember) -> Response:
     """Show what a member earned by month and license, what was paid out, and what waits."""
     with reading(desk.house.database) as conn:
+        earned, paid = ledger.earnings_of(conn, desk.house.shared, session.who), ledger.payouts_of(conn, session.who)
         shown = {
-            "earned": ledger.earnings_of(conn, desk.house.shared, session.who),
-            "paid": ledger.payouts_of(conn, session.who),
-            "balance": ledger.balance_of(conn, desk.house.shared, session.who),
+            "earned": earned,
+            "paid": paid,
+            "balance": ledger.balance(earned, paid),
             "terms": ledger.terms_at(conn, desk.now()),
             "names": dict(recipients(conn)),
         }
@@ -55,8 +56,11 @@ def _own(conn: Connection, session: Session, number: str) -> Invoice:
     Raises:
         WireError: 404, there is none of that number, or it is somebody else's.
     """
-    found = {each.number: each for each in ledger.invoices_of(conn, session.who)}.get(number)
-    if found is None:
+    try:
+        found = ledger.invoice_of(conn, number)
+    except NotFound:
+        found = None
+    if found is None or found.recipient_id != session.who:
         raise missing("no invoice of yours has this number")
     return found
 

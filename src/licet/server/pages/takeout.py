@@ -72,7 +72,7 @@ def _write(desk: Desk, member_id: str, target: IO[bytes]) -> None:
         with reading(desk.house.database) as conn:
             archive.writestr("earnings.json", _json(_earnings(conn, desk.house, member_id)))
         for table in Table:
-            with archive.open(f"records/{table}.jsonl", "w") as out:
+            with archive.open(f"records/{table}.jsonl", "w", force_zip64=True) as out:
                 for line in _records(desk.house, table, member_id):
                     out.write(line)
 
