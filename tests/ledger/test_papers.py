@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from ledger_world import AFTER, Books, march
+from ledger_world import AFTER, TERMS, Books, march
 from test_invoice_xml import BUYER, SELLER
 
 from licet.ledger.papers import PAPERS
@@ -24,6 +24,16 @@ def issued(world: Books) -> Invoice:
     world.deliver(world.file({"ann": 1000}), march(3))
     ((found,),) = ([*closed.invoices] for closed in world.close())
     return found
+
+
+def test_without_a_letterhead_the_operators_details_are_it(world: Books) -> None:
+    world.terms(replace(TERMS, seller=""))
+    with transaction(world.house.database) as conn:
+        set_billing(conn, OPERATOR, SELLER, march(1))
+    world.license()
+    world.deliver(world.file({"ann": 1000}), march(3))
+    (closed,) = world.close()
+    assert closed.invoices[0].seller.splitlines() == list(SELLER.lines)
 
 
 def test_details_may_come_after_an_invoice_and_later_ones_change_it_no_more(world: Books, issued: Invoice) -> None:

@@ -24,6 +24,7 @@ from licet.model.licenses import License
 from licet.model.money import Invoice, InvoiceLine, LedgerTerms, LineKind, Month, Transaction, Usage
 from licet.model.records import Table
 from licet.store import books, deliveries, parties
+from licet.store.billing import OPERATOR, billing_of
 from licet.store.books import MonthBook, RecallCredit
 from licet.store.database import lease, reading, transaction
 from licet.store.engine import BATCH, parquet
@@ -281,6 +282,8 @@ def _invoices(
     conn: Connection, month: Month, terms: LedgerTerms, priced: Sequence[_Priced], now: datetime
 ) -> list[Invoice]:
     by_recipient: dict[str, list[_Priced]] = {}
+    own = billing_of(conn, OPERATOR)
+    seller = terms.seller or "\n".join(own.lines if own else ())
     for each in priced:
         if each.lines:
             by_recipient.setdefault(each.license_.recipient_id, []).append(each)
@@ -293,7 +296,7 @@ def _invoices(
             issued=now,
             due=now.date() + timedelta(days=terms.payment_days),
             currency=terms.currency,
-            seller=terms.seller,
+            seller=seller,
             lines=tuple(line for one in theirs for line in one.lines),
             net_micros=sum(one.net for one in theirs),
             tax_micros=sum(tax_of(one.lines, terms.currency) for one in theirs),

@@ -8,22 +8,6 @@ from page_tour import Visitor
 from platform_history import ADA
 from pypdf import PdfReader
 
-from licet.model.billing import BillingDetails, Untaxed
-from licet.store.billing import OPERATOR, set_billing
-from licet.store.database import transaction
-
-DETAILS = BillingDetails(
-    name="Acme <SAS>",
-    street="1 Rue",
-    extra="",
-    postcode="75001",
-    city="Łódź",
-    country="FR",
-    vat_id="FR23334175221",
-    legal_id="",
-    untaxed=Untaxed.REVERSE_CHARGE,
-)
-
 
 @pytest.fixture
 def recipient(visit, platform) -> Visitor:
@@ -36,7 +20,7 @@ def newest(recipient: Visitor) -> str:
     return found[0]
 
 
-def test_an_invoice_comes_down_in_every_form_once_the_parties_are_known(recipient, platform) -> None:
+def test_an_invoice_comes_down_in_every_form(recipient) -> None:
     address = newest(recipient)
     shown = recipient.get(address).text
     assert re.findall(r"href=\"[^\"]+/(html|pdf|xml)\"", shown) == ["html", "pdf", "xml"]
@@ -45,18 +29,20 @@ def test_an_invoice_comes_down_in_every_form_once_the_parties_are_known(recipien
     assert page.headers["content-disposition"] == f'attachment; filename="{name}.html"'
     assert letter.headers["content-type"] == "application/pdf"
     assert name in PdfReader(io.BytesIO(letter.content)).pages[0].extract_text()
-    assert "are not registered" in recipient.get("/recipient/usage").text
-    refused = recipient.get(f"{address}/xml")
-    assert refused.status_code == 409
-    assert "ask the operator" in refused.text
-    with transaction(platform.house.database) as conn:
-        set_billing(conn, OPERATOR, DETAILS, platform.now)
-        set_billing(conn, "acme", DETAILS, platform.now)
-    assert "Acme &lt;SAS&gt;<br>1 Rue<br>75001 Łódź" in recipient.get("/recipient/usage").text
+    assert "Acme AI GmbH<br>Weg 1<br>10115 Berlin" in recipient.get("/recipient/usage").text
     xml = recipient.get(f"{address}/xml")
     assert xml.headers["content-type"] == "application/xml"
     assert xml.headers["cache-control"] == "no-store"
-    assert b"<ram:Name>Acme &lt;SAS&gt;</ram:Name>" in xml.content
+    assert b"<ram:Name>Acme AI GmbH</ram:Name>" in xml.content
+
+
+def test_where_the_parties_are_not_known_the_page_says_whom_to_ask(visit, platform) -> None:
+    nordlys = visit("recipient", token=platform.tokens["nordlys"])
+    assert "are not registered" in nordlys.get("/recipient/usage").text
+    refused = nordlys.get(f"{newest(nordlys)}/xml")
+    assert refused.status_code == 409
+    assert "ask the operator" in refused.text
+    assert "licet ledger" not in refused.text
 
 
 def test_nobody_elses_invoice_and_no_unknown_form_is_there(recipient, visit, platform) -> None:
