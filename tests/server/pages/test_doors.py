@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from platform_history import ADA
 
 from licet.model.members import Member, MemberId
+from licet.server.pages import licensing, member, money, notices, operator, recipient, takeout
 from licet.server.pages.doors import HOME, following_of
 from licet.server.session import Role
 from licet.store import credentials, facts
@@ -207,3 +208,29 @@ def test_what_no_database_can_hold_is_no_failure_of_ours(on_postgresql) -> None:
         for path in ("/operator/licenses/%00", "/operator/recalls/%00", "/operator?purpose=%00"):
             assert visitor.get(path).status_code in {400, 404}
         assert visitor.get("/operator/audit", params={"until": "9999-12-31", "since": "0001-01-01"}).status_code == 400
+
+
+ROUTES = [
+    (method, re.sub(r"\{[^}]+\}", "1", route.path))
+    for room in (member, money, takeout, recipient, operator, notices, licensing)
+    for route in room.router.routes
+    for method in sorted(route.methods)
+]
+
+
+def test_no_page_forgets_its_role_and_no_form_its_token(visit, platform) -> None:
+    people = {
+        Role.MEMBER: visit("member", ADA),
+        Role.OPERATOR: visit("operator"),
+        Role.RECIPIENT: visit("recipient", token=platform.tokens["acme"]),
+    }
+    assert len(ROUTES) > 30
+    for method, path in ROUTES:
+        owner = Role(path.split("/")[1])
+        for role, visitor in people.items():
+            sent = {"choice": "deny", "purpose": "third_party_training", "state": "active", "understood": "yes"}
+            answer = visitor.request(method, path, data=sent if method == "POST" else None, follow_redirects=False)
+            if role is not owner:
+                assert (answer.status_code, answer.headers["location"][:9]) == (303, "/sign-in?"), (method, path, role)
+            elif method == "POST":
+                assert answer.status_code == 403, (method, path)
