@@ -62,6 +62,13 @@ def test_a_page_and_a_pdf_say_the_same() -> None:
     assert [said for said in (*SAID, "1,476.00 USD", "Tax (20%)", "30 April 2025") if said not in pdf_text(ONE)] == []
 
 
+def test_one_row_is_a_row() -> None:
+    one = invoice(line("Recall l.7, posts", -10_000, 1))
+    for text in (as_html(one), pdf_text(one)):
+        assert "1 row" in text
+        assert "1 rows" not in text
+
+
 def test_what_the_operator_owes_is_a_credit_note() -> None:
     for text in (as_html(CREDIT), pdf_text(CREDIT)):
         assert "Credit note 2025-03-acme" in text

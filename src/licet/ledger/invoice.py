@@ -7,7 +7,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from licet.ledger.pricing import percent
-from licet.model.money import Invoice, shown
+from licet.model.money import Invoice, InvoiceLine, shown
 
 _TEMPLATES: Final = Environment(
     loader=PackageLoader("licet.ledger"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -30,6 +30,12 @@ def rates(invoice: Invoice) -> str:
     return f" ({', '.join(percent(rate) for rate in found)})" if found else ""
 
 
+def quantity_of(line: InvoiceLine) -> str:
+    """Give what a line counts, such as `1,234 rows`; empty where the amount stands for itself."""
+    unit = line.unit.removesuffix("s") if line.quantity == 1 else line.unit
+    return f"{line.quantity:,} {unit}" if unit else ""
+
+
 def as_html(invoice: Invoice) -> str:
     """Give an invoice as an HTML page of its own, which loads nothing."""
     return _TEMPLATES.get_template("invoice.html").render(
@@ -37,5 +43,6 @@ def as_html(invoice: Invoice) -> str:
         kind=kind_of(invoice),
         rates=rates(invoice),
         day=day,
+        quantity_of=quantity_of,
         money=partial(shown, currency=invoice.currency),
     )

@@ -10,7 +10,7 @@ from fpdf import FPDF
 from fpdf.enums import TextEmphasis
 from fpdf.fonts import FontFace, TTFFont
 
-from licet.ledger.invoice import day, kind_of, rates
+from licet.ledger.invoice import day, kind_of, quantity_of, rates
 from licet.model.money import Invoice, InvoiceLine, shown
 
 FONT: Final = "Fira Sans"
@@ -93,6 +93,5 @@ def _table(pdf: _Letter, invoice: Invoice) -> None:
 
 
 def _cells(line: InvoiceLine, currency: str) -> tuple[str, ...]:
-    quantity = f"{line.quantity:,} {line.unit}" if line.unit else ""
     each = shown(line.per_thousand_micros, currency) if line.per_thousand_micros else ""
-    return line.license_id, line.text, quantity, each, shown(line.micros, currency)
+    return line.license_id, line.text, quantity_of(line), each, shown(line.micros, currency)

@@ -36,6 +36,11 @@ def test_an_invoice_comes_down_in_every_form(recipient) -> None:
     assert b"<ram:Name>Acme AI GmbH</ram:Name>" in xml.content
 
 
+def test_an_invoice_in_french_counts_in_french(recipient) -> None:
+    recipient.get("/language/fr")
+    assert re.search(r">\d[\d\u202f]* lignes?<", recipient.get(newest(recipient)).text)
+
+
 def test_where_the_parties_are_not_known_the_page_says_whom_to_ask(visit, platform) -> None:
     nordlys = visit("recipient", token=platform.tokens["nordlys"])
     assert "are not registered" in nordlys.get("/recipient/usage").text
