@@ -22,6 +22,7 @@ from licet.protocol.attestation import (
     Refusal,
     Statement,
     Value,
+    _written,
     canonical,
     key_id_of,
     public_bytes,
@@ -89,12 +90,20 @@ def test_canonical_bytes_are_read_back_and_are_canonical_already(value: Value) -
     assert canonical(json.loads(written)) == written
 
 
+@given(values)
+def test_the_fast_and_the_plain_way_of_writing_agree(value: Value) -> None:
+    assert canonical(value) == _written(value).encode()
+
+
 @given(st.dictionaries(texts, values, max_size=5))
 def test_the_order_in_which_a_value_was_built_does_not_show(value: dict[str, Any]) -> None:
     assert canonical(dict(reversed(value.items()))) == canonical(value)
 
 
-@pytest.mark.parametrize("value", [1.5, None, True, [None], {"a": 1.0}, {1: "a"}, WHOLE + 1, -WHOLE - 1, "\ud800", b""])
+@pytest.mark.parametrize(
+    "value",
+    [1.5, None, True, [None], {"a": 1.0}, {1: "a"}, [{"\u00e9": 1}, 1.5], WHOLE + 1, -WHOLE - 1, "\ud800", b""],
+)
 def test_what_json_readers_disagree_about_is_refused(value: object) -> None:
     with pytest.raises(InputError):
         canonical(value)  # type: ignore[arg-type]

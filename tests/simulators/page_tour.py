@@ -72,6 +72,7 @@ TOUR = (
     Stop(name="operator-recalls", role="operator", who="", path="/operator/recalls"),
     Stop(name="operator-recall", role="operator", who="", path="/operator/recalls/*"),
     Stop(name="operator-audit", role="operator", who="", path="/operator/audit"),
+    Stop(name="operator-log", role="operator", who="", path="/operator/log"),
     Stop(name="not-found", role="member", who=ADA, path="/member/receipts/1"),
 )
 

@@ -34,6 +34,7 @@ from licet.store.billing import OPERATOR, set_billing
 from licet.store.database import reading, transaction
 from licet.store.house import House
 from licet.store.lifecycle import Actor, offer
+from licet.store.publication import publish
 from licet.store.recalls import recalls_of
 
 PURPOSE = "third_party_training"
@@ -188,6 +189,7 @@ def live(house: House, folder: Path, members: int = 240, posts: int = 900) -> Pl
         _events(platform, day)
     platform.now = NOW
     _close(platform)
+    publish(house, NOW, "data.example/log")
     return platform
 
 

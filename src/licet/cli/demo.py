@@ -24,6 +24,7 @@ from licet.cli.configuration import configuration, now
 from licet.cli.licensing import EARLIEST, LATEST
 from licet.cli.notices import load, source_of
 from licet.cli.terminal import console, progress
+from licet.cli.verifying import verify_receipt
 from licet.dataset.build import build
 from licet.ingest.mapping import parse_mapping
 from licet.ingest.tabular import read_table
@@ -35,8 +36,10 @@ from licet.policy.decide import RecordFacts, Subject, Terms, decide
 from licet.policy.notice import digest
 from licet.protocol.pseudonyms import member_secrets
 from licet.store import asof, facts, parties
+from licet.store.chosen import chosen_by
 from licet.store.database import reading, transaction
 from licet.store.house import House, open_house
+from licet.store.log_proofs import setting_proof, verifier_of
 
 PURPOSE = "third_party_training"
 NOTICE = "x-2024-11-15"
@@ -216,6 +219,20 @@ class Demo:
         answer, _ = self.call("PUT", f"/settings/{PURPOSE}", {"choice": "deny"}, cookie=pairs)
         return f"the member's choice is recorded as fact {answer['seq']}"
 
+    def verified(self) -> str:
+        """Check the member's receipt as anybody could: with the proof and the log's key."""
+        with reading(self.house.database) as conn:
+            seq = chosen_by(conn, self.chosen)[0].seq
+        for _ in range(100):
+            with reading(self.house.database) as conn:
+                proof, key = setting_proof(conn, self.house.log, self.chosen, seq), verifier_of(conn)
+            if proof and key:
+                said, place, checkpoint = verify_receipt(proof, key)
+                where = f"entry {place.index:,} of {checkpoint.size:,}"
+                return f"`{said.choice}` to {said.purpose} is {where} in the signed log, which names nobody"
+            time.sleep(0.1)
+        raise Unavailable("the log does not have the choice", "this is a defect: please report it")
+
     def second_read(self) -> str:
         """Read again as the recipient: the member must be gone from every table."""
         pseudonym = member_secrets(self.house_key(), self.chosen)[0]
@@ -299,6 +316,7 @@ def demo(members: int, posts: int, seed: int, data: Path | None, keep: bool) -> 
             teller.step("The recipient reads again", it.second_read)
             teller.step("The recipient tries the links it was given before", it.old_links)
             teller.step("Why are that member's posts out?", it.reason)
+            teller.step("The member's receipt is checked against the public log", it.verified)
             _what_next(it, keep=keep)
             if keep:
                 with contextlib.suppress(KeyboardInterrupt):

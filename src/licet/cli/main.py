@@ -17,16 +17,19 @@ from licet.cli.licensing import license_group, recipient
 from licet.cli.members import member, why
 from licet.cli.notices import notice
 from licet.cli.paying import payout
+from licet.cli.publishing import log_group
 from licet.cli.recalling import recall
 from licet.cli.serving import serve
 from licet.cli.syncing import sync
 from licet.cli.terminal import LicetGroup
 from licet.cli.training import train
 from licet.cli.valuing import value
+from licet.cli.verifying import verify
 
 SECTIONS = {
     "Try it": ("demo",),
-    "Operator": ("notice", "ingest", "recipient", "license", "build", "serve", "recall", "ledger", "value", "audit"),
+    "Operator": ("notice", "ingest", "recipient", "license", "build", "serve", "recall", "ledger", "value"),
+    "Evidence": ("audit", "log", "verify"),
     "Members and reasons": ("member", "why"),
     "Recipient": ("sync", "train"),
 }
@@ -76,6 +79,8 @@ for _command in (
     ledger_group,
     value,
     audit,
+    log_group,
+    verify,
     member,
     why,
     sync,

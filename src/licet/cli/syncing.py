@@ -1,6 +1,7 @@
 """`licet sync`: as a recipient, keep a local copy in step with a share, and settle what recalls ask for."""
 
-import time
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -194,14 +195,25 @@ def _report(report: Report) -> None:
 
 
 def _watch(told: Told, pause_s: float) -> None:
-    """Follow again and again until interrupted; what may be otherwise the next time ends nothing."""
-    while True:
+    """Follow again and again until interrupted; what may be otherwise the next time ends nothing.
+
+    An interruption is remembered, for one that comes inside a library's callback may be lost as an exception.
+    """
+    stop = threading.Event()
+
+    def interrupt(_number: int, _frame: object) -> None:
+        stop.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    while not stop.is_set():
         try:
             _report(_sync(told))
         except (Unavailable, Refused) as error:
             errors.print(f"error: {error}", markup=False, soft_wrap=True)
         told = replace(told, also=(), forget=())
-        time.sleep(pause_s)
+        stop.wait(pause_s)
 
 
 def _print_json(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 # click's contract

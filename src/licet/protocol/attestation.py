@@ -9,11 +9,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
+import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -78,26 +80,45 @@ def canonical(value: Value) -> bytes:
     Raises:
         InputError: it holds something else than strings, whole numbers within 2**53, lists and objects.
     """
+    if _is_plain(value):
+        # Names in ASCII are in the same order as bytes and as UTF-16, and a library is many times faster.
+        with suppress(orjson.JSONEncodeError):
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     try:
-        return _written(value).encode("utf-8")
+        return _written(value).encode()
     except UnicodeEncodeError as error:
         raise InputError("a text holds half of a surrogate pair", "send valid Unicode") from error
 
 
-def _written(value: object) -> str:
+def _is_plain(value: object) -> bool:
+    """Tell whether all names in a value are ASCII.
+
+    Raises:
+        InputError: it holds something that has no canonical form.
+    """
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return True
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) > WHOLE:
             raise InputError("a number is larger than 2**53 - 1", "send smaller numbers")
-        return str(value)
+        return True
+    if isinstance(value, list):
+        inside = [_is_plain(each) for each in value]
+        return all(inside)
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        inside = [_is_plain(each) for each in value.values()]
+        return all(inside) and all(map(str.isascii, value))
+    raise InputError("a value is neither text, whole number, list nor object", "send only those")
+
+
+def _written(value: Value) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(_written, value)) + "]"
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+    if isinstance(value, dict):
         # By UTF-16 code units, as JavaScript compares.
         keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
         return "{" + ",".join(f"{_written(key)}:{_written(value[key])}" for key in keys) + "}"
-    raise InputError("a value is neither text, whole number, list nor object", "send only those")
+    return json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from licet.server import (
     compliance_streams,
     errors,
     files,
+    log,
     oauth,
     openid,
     recalls,
@@ -28,6 +29,7 @@ from licet.server.kept import Kept
 from licet.server.limits import Buckets, Limits
 from licet.server.outlet import addresses_of
 from licet.server.pages import assets, doors, licensing, member, money, notices, operator, recipient, takeout
+from licet.server.pages import log as log_page
 from licet.server.pages.drafts import Drafts
 from licet.store.house import House
 from licet.store.memory import Memory
@@ -76,9 +78,9 @@ def create_app(house: House, options: ServerOptions) -> FastAPI:
     app.state.drafts = Drafts(house)
     app.state.openid = openid.OpenId(options.provider) if options.provider else None
     errors.install(app)
-    for room in (sharing, oauth, recalls, compliance_jobs, compliance_streams, sign_in, settings):
+    for room in (sharing, oauth, recalls, compliance_jobs, compliance_streams, sign_in, settings, log):
         app.include_router(room.router)
-    for pages in (assets, doors, member, money, takeout, recipient, operator, notices, licensing):
+    for pages in (assets, doors, member, money, takeout, recipient, operator, notices, licensing, log_page):
         app.include_router(pages.router)
     app.include_router(doors.nowhere)
     app.include_router(files.router, dependencies=[Depends(file_gate)])
@@ -90,6 +92,7 @@ def _limits(options: ServerOptions) -> Limits:
     return Limits(
         requests=Buckets(options.rate, options.burst),
         files=Buckets(options.file_rate, options.file_burst),
+        log=Buckets(options.file_rate, options.file_burst),
         pages=Buckets(options.page_rate, options.page_burst),
         downloads=Buckets(DOWNLOAD_RATE, DOWNLOAD_BURST),
         failures=Buckets(options.failure_rate, options.failure_burst),

@@ -67,6 +67,8 @@ class Limits:
     """By recipient: requests for files, of which a client makes a dozen for each."""
     pages: Buckets
     """By person and role: pages and settings."""
+    log: Buckets
+    """By network of the caller: files of the transparency log, which everybody may read."""
     downloads: Buckets
     """By member: everything of theirs in one file, for which the lake is read."""
     failures: Buckets

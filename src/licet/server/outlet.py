@@ -19,7 +19,8 @@ from licet.store.asof import licenses_as_of
 from licet.store.database import reading, transaction
 from licet.store.facts import last_seq
 from licet.store.house import House
-from licet.store.outlet import Outlet, record_handed_out
+from licet.store.outlet import Outlet
+from licet.store.parties import record_deliveries
 
 LONGEST_S: Final = 7 * 24 * 3600
 """For longer no object store signs an address, in seconds."""
@@ -141,7 +142,7 @@ class OutletAddresses:
         now = self._clock()
         given = self._outlet.addresses([each.claim for each in wanted], now)
         with transaction(self._house.database) as conn:
-            record_handed_out(conn, [_delivery(license_, each, now) for each in wanted if _counts(each)])
+            record_deliveries(conn, [_delivery(license_, each, now) for each in wanted if _counts(each)])
         return given
 
 

@@ -9,6 +9,7 @@ import uvicorn
 from licet.model.errors import UsageError
 from licet.server.app import create_app
 from licet.server.desk import ServerOptions
+from licet.server.log import LogWorker, origin_of
 from licet.server.outlet import OutletWorker
 from licet.server.sign_in import check_bind
 from licet.store.house import House
@@ -57,7 +58,7 @@ def _check_networks(said: Sequence[str]) -> None:
 
 
 def serve(house: House, host: str, port: int, options: ServerOptions, *workers: Worker) -> None:
-    """Serve a house until interrupted, and keep its outlet, if there is one, as it should be.
+    """Serve a house until interrupted, publish its log, and keep its outlet, if there is one, as it should be.
 
     Raises:
         UsageError: the development sign-in would be served to other machines, a proxy's network is none, or the
@@ -68,6 +69,7 @@ def serve(house: House, host: str, port: int, options: ServerOptions, *workers: 
     if house.outlet is not None:
         house.outlet.require_forgetful()
         workers = (*workers, OutletWorker(house, house.outlet, options.clock))
+    workers = (*workers, LogWorker(house, origin_of(options.public_url), options.clock))
     for worker in workers:
         worker.start()
     try:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from licet.model.errors import NotFound, UsageError
 from licet.model.recalls import Recall
 from licet.protocol.attestation import Attestation, Claim, key_id_of, read_statement
+from licet.store import leaves
 from licet.store import tables as t
 from licet.store.asof import instant
 from licet.store.credentials import require_recipient
@@ -46,6 +47,8 @@ def register_key(conn: Connection, recipient_id: str, public_key: bytes, at: dat
     if known is None:
         row = {"recipient_id": recipient_id, "key_id": key_id, "public_key": public_key}
         conn.execute(insert(t.attestation_key).values(**row, at_us=micros(at)))
+        said = {"recipient": recipient_id, "key": key_id, "public_key": base64.b64encode(public_key).decode()}
+        leaves.note(conn, "key", micros(at), {**said, "state": "registered"})
     return key_id
 
 
@@ -59,7 +62,9 @@ def revoke_key(conn: Connection, recipient_id: str, key_id: str, at: datetime) -
         raise NotFound(f"`{recipient_id}` has no key `{key_id}`", "`licet recipient key list` lists them")
     c = t.attestation_key.c
     which = (c.recipient_id == recipient_id, c.key_id == key_id, c.revoked_us == 0)
-    conn.execute(update(t.attestation_key).where(*which).values(revoked_us=micros(at)))
+    revoked = conn.execute(update(t.attestation_key).where(*which).values(revoked_us=micros(at)))
+    if revoked.rowcount:
+        leaves.note(conn, "key", micros(at), {"recipient": recipient_id, "key": key_id, "state": "revoked"})
 
 
 def keys_of(conn: Connection, recipient_id: str) -> list[RegisteredKey]:
@@ -114,6 +119,13 @@ def receive(conn: Connection, recall: Recall, attestation: Attestation, at: date
         "signature": attestation.signature_text,
     }
     conn.execute(insert(t.attestation).values(**row, received_us=micros(at), verdict=RECEIVED))
+    _note(conn, recall.recall_id, attestation, RECEIVED, at)
+
+
+def _note(conn: Connection, recall_id: str, attestation: Attestation, verdict: str, at: datetime) -> None:
+    said = {"recall": recall_id, "key": attestation.statement.key_id, "statement": attestation.digest}
+    signature = {"signature": attestation.signature_text, "verdict": verdict}
+    leaves.note(conn, "attestation", micros(at), {**said, **signature})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +171,9 @@ def judge(conn: Connection, kept: Kept, verdict: str, at: datetime) -> None:
     """Note what was found of an attestation; the first verdict stays."""
     c = t.attestation.c
     same = (c.recall_id == kept.recall_id, c.digest == kept.attestation.digest, c.verdict == RECEIVED)
-    conn.execute(update(t.attestation).where(*same).values(verdict=verdict, judged_us=micros(at)))
+    judged = conn.execute(update(t.attestation).where(*same).values(verdict=verdict, judged_us=micros(at)))
+    if judged.rowcount:
+        _note(conn, kept.recall_id, kept.attestation, verdict, at)
 
 
 def attested(conn: Connection) -> list[tuple[str, str]]:

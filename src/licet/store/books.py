@@ -13,6 +13,7 @@ from licet.model.errors import UsageError
 from licet.model.licenses import License
 from licet.model.money import Invoice, LedgerTerms, Month, Transaction, Usage
 from licet.model.records import Table
+from licet.store import leaves
 from licet.store import ledger_tables as lt
 from licet.store import tables as t
 from licet.store.asof import instant, license_as_of
@@ -204,7 +205,9 @@ def book(conn: Connection, closing: MonthBook, at: datetime) -> None:
     _insert(conn, lt.statement, (_statement_row(month, name, *each) for name, each in closing.statements.items()))
     _insert(conn, lt.recall_credit, (_credit_row(month, each) for each in closing.credits))
     row = {"month": month, "currency": closing.currency, "closed_us": micros(at), "swept_id": closing.swept}
-    conn.execute(insert(lt.ledger_month).values(**row, digest=month_digest(conn, closing.month)))
+    digest = month_digest(conn, closing.month)
+    conn.execute(insert(lt.ledger_month).values(**row, digest=digest))
+    leaves.note(conn, "month", micros(at), {"month": month, "currency": closing.currency, "digest": digest})
 
 
 def book_transaction(conn: Connection, transaction: Transaction) -> None:

@@ -4,6 +4,7 @@ The number comes from one row that stays locked until its transaction ends, so w
 nobody can later commit 9, on PostgreSQL as on SQLite.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -16,10 +17,14 @@ from licet.model.errors import UsageError
 from licet.model.licenses import License
 from licet.model.members import AccountChange, AccountStatus, Choice, Member, NoticeShown, Protection, SettingChange
 from licet.model.records import Deletion, Hiding, Skipped
+from licet.store import leaves
 from licet.store import tables as t
 
 PLATFORM = "platform"
 """The source of a setting that was ingested."""
+
+SPEAKING = ("setting", "notice", "license")
+"""Kinds of facts about which the transparency log says more than that they are there."""
 
 CHUNK = 400
 """Keys asked for in one statement, below every database's limit on parameters."""
@@ -50,6 +55,11 @@ def take(conn: Connection, kind: str, count: int, at: datetime, *, withdraws: bo
     statement = update(t.sequence).values(last=t.sequence.c.last + count).returning(t.sequence.c.last)
     last = int(conn.execute(statement).scalar_one())
     conn.execute(insert(t.fact).values(seq=last, kind=kind, at_us=micros(at), withdraws=withdraws))
+    if kind not in SPEAKING:
+        first = last - count + 1
+        leaves.note(
+            conn, "facts", micros(at), {"kind": kind, "first": first, "last": last, "withdraws": int(withdraws)}
+        )
     return last - count + 1
 
 
@@ -158,7 +168,9 @@ def record_settings(conn: Connection, changes: Sequence[SettingChange], at: date
     if not rows:
         return 0
     withdraws = any(row["choice"] == Choice.DENY for row in rows)
-    return _append(conn, t.setting_fact, "setting", rows, at, withdraws=withdraws)
+    last = _append(conn, t.setting_fact, "setting", rows, at, withdraws=withdraws)
+    leaves.note_settings(conn, [row | {"seq": last - len(rows) + n} for n, row in enumerate(rows, 1)])
+    return last
 
 
 def _standing(conn: Connection, keys: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], tuple[str, str]]:
@@ -308,24 +320,34 @@ def publish_notice(conn: Connection, version: str, digest: str, effective: datet
             raise UsageError(f"notice `{version}` is already published with another text", "give it a new version")
         return 0
     seq = take(conn, "notice", 1, at, withdraws=True)
-    row = {"seq": seq, "version": version, "digest": digest, "effective_us": micros(effective), "source": source}
-    conn.execute(insert(t.notice_fact).values(**row))
+    row = {"seq": seq, "version": version, "digest": digest, "source": source}
+    conn.execute(insert(t.notice_fact).values(**row, effective_us=micros(effective)))
+    from_when = leaves.when(micros(effective))
+    leaves.note(conn, "notice", micros(at), {"seq": seq, "version": version, "digest": digest, "effective": from_when})
     return seq
 
 
 def grant_license(conn: Connection, license_: License, key: bytes, at: datetime, state: str = "active") -> int:
     """Grant a license, or offer one; `key` (32 random bytes) makes its pseudonyms."""
     conn.execute(insert(t.license_key).values(license_id=license_.license_id, key=key))
-    return _append(conn, t.license_fact, "license", [_license_row(license_, state)], at, withdraws=False)
+    return _append_license(conn, _license_row(license_, state), at, withdraws=False)
 
 
 def change_license(conn: Connection, license_: License, state: str, at: datetime) -> int:
     """Move a license to another state; on the way to being active nothing is taken away."""
     withdraws = state not in {"offered", "agreed", "countersigned"}
-    return _append(conn, t.license_fact, "license", [_license_row(license_, state)], at, withdraws=withdraws)
+    return _append_license(conn, _license_row(license_, state), at, withdraws=withdraws)
 
 
-def _license_row(license_: License, state: str) -> dict[str, Any]:
+def _append_license(conn: Connection, row: dict[str, str], at: datetime, *, withdraws: bool) -> int:
+    seq = _append(conn, t.license_fact, "license", [row], at, withdraws=withdraws)
+    parties = {"license": row["license_id"], "recipient": row["recipient_id"]}
+    terms = hashlib.sha256(row["terms"].encode()).hexdigest()
+    leaves.note(conn, "license", micros(at), {"seq": seq, **parties, "state": str(row["state"]), "terms": terms})
+    return seq
+
+
+def _license_row(license_: License, state: str) -> dict[str, str]:
     terms = json.dumps(asdict(license_), default=lambda value: value.isoformat(), sort_keys=True)
     return {
         "license_id": license_.license_id,

@@ -1,4 +1,4 @@
-"""Everything a workflow needs to reach: the facts, the lake, the shared tables, the local engine, and the outlet."""
+"""All that a workflow needs to reach: the facts, lake, shared tables, local engine, published log, and outlet."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +9,20 @@ from licet.store.bucket import Bucket
 from licet.store.database import open_database
 from licet.store.engine import LocalEngine
 from licet.store.lake import Lake
+from licet.store.log_files import LogFiles
 from licet.store.outlet import Outlet
 from licet.store.shared import SharedTables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """One installation: its facts (SQL), its lake, its shared tables, its local engine, and its outlet if any."""
+    """One installation: its facts (SQL), its lake, shared tables, local engine, published log, and outlet if any."""
 
     database: Engine
     lake: Lake
     shared: SharedTables
     engine: LocalEngine
+    log: LogFiles
     outlet: Outlet | None = None
 
 
@@ -44,5 +46,6 @@ def open_house(
         lake=Lake(url=lake_url or str(home.resolve() / "lake"), engine=engine),
         shared=shared,
         engine=engine,
+        log=LogFiles(root=home.resolve() / "log"),
         outlet=Outlet(bucket, database, shared) if bucket else None,
     )

@@ -18,23 +18,20 @@ member. An address given out before the opt-out opens its object until the recal
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Engine
 
 from licet.model.errors import IntegrityError, Unavailable
-from licet.model.licenses import Delivery
 from licet.protocol.urls import FileClaim
-from licet.store import tables as t
 from licet.store.bucket import Bucket
 from licet.store.bucket_probe import require_forgetful
 from licet.store.database import lease
-from licet.store.facts import micros
 from licet.store.offered import Offered
 from licet.store.shared import SharedTables
 
@@ -250,21 +247,3 @@ def _each(ask: Callable[[In], Out], what: Sequence[In]) -> list[Out]:
         return [ask(each) for each in what]
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="licet-outlet") as pool:
         return list(pool.map(ask, what))
-
-
-def record_handed_out(conn: Connection, deliveries: Iterable[Delivery]) -> None:
-    """Record files whose addresses are about to be given out: whether they are then fetched, nobody will tell us."""
-    rows = [
-        {
-            "recipient_id": each.recipient_id,
-            "license_id": each.license_id,
-            "record_table": str(each.table),
-            "version": each.version,
-            "file": each.file,
-            "bytes": each.bytes,
-            "at_us": micros(each.at),
-        }
-        for each in deliveries
-    ]
-    if rows:
-        conn.execute(insert(t.delivery), rows)

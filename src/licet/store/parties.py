@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,8 @@ from sqlalchemy import Connection, func, insert, select, update
 from licet.model.errors import UsageError
 from licet.model.licenses import Delivery, LicenseId, SharedVersion
 from licet.model.records import Table
-from licet.store import credentials, recalls
+from licet.protocol.attestation import Value
+from licet.store import credentials, leaves, recalls
 from licet.store import tables as t
 from licet.store.asof import instant
 from licet.store.facts import micros
@@ -73,6 +74,9 @@ def record_version(conn: Connection, version: SharedVersion, excluded: Mapping[s
             regions=json.dumps(dict(version.regions), sort_keys=True),
         )
     )
+    said: dict[str, Value] = {"license": version.license_id, "table": str(version.table), "version": version.version}
+    said |= {"as_of_seq": version.as_of_seq, "policy": version.policy_digest, "cause": version.cause}
+    leaves.note(conn, "version", micros(version.at), said | {"rows": version.rows})
     if version.keys:
         recalls.owe(conn, version)
 
@@ -124,7 +128,19 @@ def set_checked_seq(conn: Connection, license_id: str, seq: int) -> None:
 
 def record_delivery(conn: Connection, delivery: Delivery) -> None:
     """Record that a recipient fetched bytes of a file."""
-    row = {
+    record_deliveries(conn, [delivery])
+
+
+def record_deliveries(conn: Connection, deliveries: Iterable[Delivery]) -> None:
+    """Record deliveries, each with its entry in the log."""
+    rows = [_delivery_row(each) for each in deliveries]
+    if rows:
+        conn.execute(insert(t.delivery), rows)
+        leaves.note_each(conn, "delivery", [(row["at_us"], _delivery_said(row)) for row in rows])
+
+
+def _delivery_row(delivery: Delivery) -> dict[str, Any]:
+    return {
         "recipient_id": delivery.recipient_id,
         "license_id": delivery.license_id,
         "record_table": str(delivery.table),
@@ -133,7 +149,11 @@ def record_delivery(conn: Connection, delivery: Delivery) -> None:
         "bytes": delivery.bytes,
         "at_us": micros(delivery.at),
     }
-    conn.execute(insert(t.delivery).values(**row))
+
+
+def _delivery_said(row: Mapping[str, Any]) -> dict[str, Value]:
+    said = {"recipient": row["recipient_id"], "license": row["license_id"], "table": row["record_table"]}
+    return {**said, "version": row["version"], "file": row["file"], "bytes": row["bytes"]}
 
 
 def delivered(conn: Connection, license_id: str) -> list[tuple[str, int, int, int]]:

@@ -1,5 +1,6 @@
 """Notices of recall: one a recall, in one order that recipients read as a feed, each also sent to a webhook if any."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, selec
 
 from licet.model.recalls import Recall, State
 from licet.protocol.recall_notices import Endpoint, notice_id_of
+from licet.store import leaves
 from licet.store import tables as t
 from licet.store.asof import instant
 from licet.store.facts import CHUNK, micros
@@ -93,6 +95,9 @@ def queue(conn: Connection, recall: Recall, body: str, at: datetime) -> None:
     row = {"n": int(last) + 1, "notice_id": notice_id_of(recall.recall_id), "recall_id": recall.recall_id}
     row |= {"license_id": recall.license_id, "recipient_id": recall.recipient_id}
     conn.execute(insert(t.recall_notice).values(**row, body=body, at_us=micros(at), next_us=micros(at)))
+    told = {"recall": recall.recall_id, "recipient": recall.recipient_id}
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    leaves.note(conn, "told", micros(at), {**told, "notice": notice_id_of(recall.recall_id), "body": digest})
 
 
 def notice_of(conn: Connection, recall_id: str) -> RecallNotice | None:

@@ -12,6 +12,8 @@ from licet.model.errors import NotFound
 from licet.model.licenses import LicenseId, RecipientId, SharedVersion
 from licet.model.recalls import Departure, KeyFile, Recall, State
 from licet.model.records import Table
+from licet.protocol.attestation import Value
+from licet.store import leaves
 from licet.store import tables as t
 from licet.store.asof import instant
 from licet.store.facts import CHUNK, micros
@@ -92,6 +94,16 @@ def _note(conn: Connection, recall_id: str, state: State, detail: str, at: datet
     last = conn.execute(select(func.coalesce(func.max(c.n), 0)).where(c.recall_id == recall_id)).scalar_one()
     row = {"recall_id": recall_id, "n": int(last) + 1, "state": str(state), "detail": detail, "at_us": micros(at)}
     conn.execute(insert(t.recall_step).values(**row))
+    said: dict[str, Value] = {"recall": recall_id, "n": int(last) + 1, "state": str(state), "detail": detail}
+    leaves.note(conn, "recall", micros(at), said | _terms(conn, recall_id))
+
+
+def _terms(conn: Connection, recall_id: str) -> dict[str, Value]:
+    c = t.recall.c
+    query = select(c.license_id, c.recipient_id, c.as_of_seq, c.due_us).where(c.recall_id == recall_id)
+    row = conn.execute(query).one()
+    said = {"license": row.license_id, "recipient": row.recipient_id}
+    return {**said, "as_of_seq": row.as_of_seq, "due": leaves.when(row.due_us)}
 
 
 def steps(conn: Connection, recall_id: str) -> list[tuple[State, str, datetime]]:

@@ -25,6 +25,7 @@ from licet.server.session import Session
 from licet.store import asof, chosen, facts
 from licet.store.database import reading, transaction
 from licet.store.disclosures import Disclosure, disclosures
+from licet.store.log_proofs import setting_proof
 from licet.store.parties import recipients
 
 router = APIRouter(prefix="/member", route_class=PageRoute, include_in_schema=False)
@@ -193,7 +194,8 @@ def _receipt(desk: Desk, session: Session, seq: int) -> dict[str, Any]:
         notices = asof.notices_as_of(conn, seq)
         in_force = asof.notice_in_force(conn, seq, found.at)
         names = dict(recipients(conn))
-    return receipt_of(session.who, found, notices, in_force, names)
+        proof = setting_proof(conn, desk.house.log, session.who, seq)
+    return receipt_of(session.who, found, notices, in_force, names, proof)
 
 
 @router.get("/receipts/{seq}")

@@ -20,9 +20,17 @@ _TRAINING: Final = "https://w3id.org/dpv/ai#ModelTraining"
 
 
 def receipt_of(
-    member_id: str, made: Chosen, notices: Sequence[Notice], in_force: Notice | None, names: Mapping[str, str]
+    member_id: str,
+    made: Chosen,
+    notices: Sequence[Notice],
+    in_force: Notice | None,
+    names: Mapping[str, str],
+    proof: str = "",
 ) -> dict[str, Any]:
-    """Give the receipt of a choice; the notice is the one in force then, else the newest that named the purpose."""
+    """Give the receipt of a choice; the notice is the one in force then, else the newest that named the purpose.
+
+    The proof that the log has the choice is empty until a checkpoint covers it.
+    """
     naming = [each for each in notices if made.purpose in each.purposes]
     notice = in_force if in_force in naming else next(reversed(naming), None)
     choice = Choice(made.choice)
@@ -48,6 +56,7 @@ def receipt_of(
             "entity_id": made.source,
             "order": made.seq,
         },
+        "log_proof": proof,
     }
 
 

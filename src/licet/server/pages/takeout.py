@@ -23,6 +23,7 @@ from licet.store.database import reading
 from licet.store.disclosures import OWNER, Disclosure
 from licet.store.engine import BATCH
 from licet.store.house import House
+from licet.store.log_proofs import setting_proof
 from licet.store.parties import recipients
 
 router = APIRouter(prefix="/member", route_class=PageRoute, include_in_schema=False)
@@ -64,7 +65,7 @@ def _write(desk: Desk, member_id: str, target: IO[bytes]) -> None:
         archive.writestr("README.txt", README)
         with reading(desk.house.database) as conn:
             archive.writestr("account.json", _json(_account(conn, member_id, desk.now())))
-            archive.writestr("choices.json", _json(_choices(conn, member_id)))
+            archive.writestr("choices.json", _json(_choices(conn, desk.house, member_id)))
         shared = [
             _sharing(each) | {"more_may_go": why.permit, "reason": why.reason} for each, why in told(desk, member_id)
         ]
@@ -93,11 +94,16 @@ def _account(conn: Connection, member_id: str, now: datetime) -> dict[str, Any]:
     return {"member_id": member_id, "as_of": now, **state, "notices_shown": shown}
 
 
-def _choices(conn: Connection, member_id: str) -> list[dict[str, Any]]:
+def _choices(conn: Connection, house: House, member_id: str) -> list[dict[str, Any]]:
     names = dict(recipients(conn))
     return [
         receipt_of(
-            member_id, made, asof.notices_as_of(conn, made.seq), asof.notice_in_force(conn, made.seq, made.at), names
+            member_id,
+            made,
+            asof.notices_as_of(conn, made.seq),
+            asof.notice_in_force(conn, made.seq, made.at),
+            names,
+            setting_proof(conn, house.log, member_id, made.seq),
         )
         for made in chosen.chosen_by(conn, member_id)
     ]

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from licet.store import ledger_tables  # noqa: F401 # its tables are created too
+from licet.store import ledger_tables, log_tables  # noqa: F401 # their tables are created too
 from licet.store.tables import metadata, sequence
 
 revision = "0001"

@@ -1,0 +1,56 @@
+"""Proofs from the published log, made of its files and nothing else."""
+
+from sqlalchemy import Connection
+
+from licet.model.errors import IntegrityError
+from licet.store.leaves import opening_of
+from licet.store.log_files import LogFiles
+from licet.store.publication import head_of, signer_of
+from licet.tlog.checkpoints import Checkpoint, opened_checkpoint
+from licet.tlog.merkle import inclusion_proof
+from licet.tlog.notes import Verifier
+from licet.tlog.proofs import Proof
+from licet.tlog.tiles import nodes_in
+
+
+def verifier_of(conn: Connection) -> Verifier | None:
+    """Give the key that checks the log, None before the log begins."""
+    head = head_of(conn)
+    return None if head is None else signer_of(conn, head.origin).verifier
+
+
+def published(files: LogFiles, verifier: Verifier) -> Checkpoint | None:
+    """Give what the newest checkpoint says, None before there is one.
+
+    Raises:
+        IntegrityError: it is not ours.
+    """
+    note = files.checkpoint()
+    return opened_checkpoint(note, verifier) if note else None
+
+
+def proof_of(files: LogFiles, verifier: Verifier, place: int, extra: bytes = b"") -> Proof | None:
+    """Prove that the entry at a place is in the published log; None while no checkpoint covers it.
+
+    Raises:
+        IntegrityError: a tile is lost or cut.
+    """
+    note = files.checkpoint()
+    checkpoint = opened_checkpoint(note, verifier) if note else None
+    if checkpoint is None or place >= checkpoint.size:
+        return None
+    try:
+        hashes = inclusion_proof(place, checkpoint.size, nodes_in(checkpoint.size, files.read))
+    except FileNotFoundError as error:
+        raise IntegrityError("a tile of the log is lost", "`licet log publish` writes it once more") from error
+    return Proof(index=place, hashes=tuple(hashes), checkpoint=note, extra=extra)
+
+
+def setting_proof(conn: Connection, files: LogFiles, member_id: str, seq: int) -> str:
+    """Give the proof of a member's choice as text; empty while it waits, and where its key was destroyed."""
+    verifier, found = verifier_of(conn), opening_of(conn, member_id, seq)
+    if verifier is None or found is None:
+        return ""
+    place, opening = found
+    proof = proof_of(files, verifier, place, opening.extra())
+    return proof.text() if proof else ""

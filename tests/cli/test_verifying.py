@@ -1,0 +1,121 @@
+"""`licet verify` and `licet log`: as a member and an auditor use them, with no house of their own."""
+
+import json
+import pathlib
+from datetime import UTC, datetime
+
+import pytest
+from click.testing import CliRunner, Result
+
+from licet.cli.main import main
+from licet.model.members import Choice, MemberId, SettingChange
+from licet.server.pages.receipts import receipt_of
+from licet.store.chosen import chosen_at
+from licet.store.database import reading, transaction
+from licet.store.facts import record_settings
+from licet.store.house import House, open_house
+from licet.store.log_proofs import setting_proof
+
+NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
+
+
+def call(home: pathlib.Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["--home", str(home), *arguments])
+
+
+def run(home: pathlib.Path, *arguments: str) -> str:
+    result = call(home, *arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture
+def home(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A home whose log has two members' choices."""
+    home = tmp_path / "home"
+    house = open_house(home)
+    with transaction(house.database) as conn:
+        changes = [
+            SettingChange(member_id=MemberId(name), purpose="third_party_training", choice=Choice.DENY)
+            for name in ("x:ada", "x:bob")
+        ]
+        record_settings(conn, changes, NOW)
+    house.database.dispose()
+    run(home, "log", "create", "data.example/log")
+    run(home, "log", "publish")
+    return home
+
+
+def receipt(house: House, member_id: str, seq: int) -> dict[str, object]:
+    with reading(house.database) as conn:
+        made = chosen_at(conn, member_id, seq)
+        assert made
+        proof = setting_proof(conn, house.log, member_id, seq)
+    return receipt_of(member_id, made, [], None, {}, proof) | {"processing": {"purposes": [{"purpose": made.purpose}]}}
+
+
+@pytest.fixture
+def kept(home: pathlib.Path, tmp_path: pathlib.Path) -> tuple[pathlib.Path, str]:
+    """What a member has: a receipt, and the log's key; the house is gone."""
+    house = open_house(home)
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(receipt(house, "x:ada", 1)))
+    house.database.dispose()
+    return file, run(home, "log", "key").strip()
+
+
+def test_a_receipt_is_true_for_whoever_has_the_key(tmp_path: pathlib.Path, kept: tuple[pathlib.Path, str]) -> None:
+    file, key = kept
+    nowhere = tmp_path / "nowhere"
+    said = run(nowhere, "verify", str(file), "--key", key)
+    assert said.startswith("true: `deny` to third_party_training, chosen at 2025-03-01T12:00:00.000000Z, number 1")
+    assert not nowhere.exists()
+    found = json.loads(run(nowhere, "--json", "verify", str(file), "--key", key))
+    assert (found["true"], found["member_id"], found["origin"]) == (True, "x:ada", "data.example/log")
+
+
+def test_the_proof_alone_is_enough(tmp_path: pathlib.Path, kept: tuple[pathlib.Path, str]) -> None:
+    file, key = kept
+    proof = tmp_path / "receipt.tlog-proof"
+    proof.write_text(json.loads(file.read_text())["log_proof"])
+    assert run(tmp_path, "verify", str(proof), "--key", key).startswith("true")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (('"event_state": "deny"', '"event_state": "allow"'), "states another choice than the log"),
+        (("x:ada", "x:eve"), "states another choice than the log"),
+        (('"order": 1', '"order": 2'), "states another choice than the log"),
+        (('"log_proof": "', '"log_proof": "", "was": "'), "has no proof"),
+        (("index 0", "index 1"), "does not bind"),
+        (("c2sp.org/tlog-proof@v1", "c2sp.org/tlog-proof@v9"), "no proof from a log"),
+        (("pii_principal_id", "principal"), "this is no receipt"),
+    ],
+)
+def test_a_receipt_that_was_changed_is_refused(
+    tmp_path: pathlib.Path, kept: tuple[pathlib.Path, str], change: tuple[str, str], what: str
+) -> None:
+    file, key = kept
+    text = file.read_text()
+    assert change[0] in text
+    file.write_text(text.replace(*change))
+    refused = call(tmp_path, "verify", str(file), "--key", key)
+    assert refused.exit_code == 1
+    assert what in refused.stderr
+
+
+def test_another_key_proves_nothing(tmp_path: pathlib.Path, kept: tuple[pathlib.Path, str]) -> None:
+    other = tmp_path / "other"
+    run(other, "log", "create", "data.example/log")
+    refused = call(tmp_path, "verify", str(kept[0]), "--key", run(other, "log", "key").strip())
+    assert refused.exit_code == 1
+    assert "no key that you trust" in refused.stderr
+
+
+def test_after_the_members_key_is_destroyed_the_kept_receipt_still_proves(
+    home: pathlib.Path, kept: tuple[pathlib.Path, str]
+) -> None:
+    assert "destroyed" in run(home, "log", "unlink", "x:ada")
+    assert call(home, "log", "unlink", "x:ada").exit_code == 1
+    assert run(home, "verify", str(kept[0]), "--key", kept[1]).startswith("true")

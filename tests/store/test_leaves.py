@@ -1,0 +1,76 @@
+"""Choices in the log: bound to their members, and by nobody else."""
+
+from datetime import datetime
+
+import pytest
+from sqlalchemy import select
+
+from licet.model.errors import NotFound
+from licet.model.members import Choice, MemberId, SettingChange
+from licet.protocol.leaves import read_entry
+from licet.store import leaves
+from licet.store import log_tables as lt
+from licet.store.database import reading, transaction
+from licet.store.facts import record_settings
+from licet.store.house import House
+from licet.store.log_proofs import setting_proof
+from licet.store.publication import publish
+
+PURPOSE = "third_party_training"
+
+
+def choose(house: House, now: datetime, *names: str, source: str = "member") -> int:
+    changes = [
+        SettingChange(member_id=MemberId(name), purpose=PURPOSE, choice=Choice.DENY, source=source) for name in names
+    ]
+    with transaction(house.database) as conn:
+        return record_settings(conn, changes, now)
+
+
+def proof(house: House, name: str, seq: int) -> str:
+    with reading(house.database) as conn:
+        return setting_proof(conn, house.log, name, seq)
+
+
+def test_a_choice_is_proven_once_it_is_published(any_house: House, now: datetime) -> None:
+    seq = choose(any_house, now, "x:ada")
+    assert proof(any_house, "x:ada", seq) == ""
+    publish(any_house, now)
+    assert proof(any_house, "x:ada", seq).startswith("c2sp.org/tlog-proof@v1\n")
+
+
+def test_nobody_gets_the_proof_of_anothers_choice(house: House, now: datetime) -> None:
+    seq = choose(house, now, "x:ada", "x:bob")
+    publish(house, now)
+    assert proof(house, "x:ada", seq) == ""
+    assert proof(house, "x:bob", seq)
+
+
+def test_many_choices_at_once_share_entries_of_a_bounded_size(
+    house: House, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaves, "TOGETHER", 10)
+    last = choose(house, now, *(f"x:{n}" for n in range(25)), source="platform")
+    publish(house, now)
+    with reading(house.database) as conn:
+        entries = conn.execute(select(lt.log_entry.c.entry).order_by(lt.log_entry.c.n)).scalars().all()
+    spans = [(said["first"], said["last"]) for said in map(read_entry, map(bytes, entries))]
+    assert spans == [(1, 10), (11, 20), (21, 25)]
+    assert all(proof(house, f"x:{n}", n + 1) for n in range(last))
+
+
+def test_without_the_members_key_nothing_is_proven_any_more(house: House, now: datetime) -> None:
+    seq = choose(house, now, "x:ada")
+    publish(house, now)
+    with transaction(house.database) as conn:
+        leaves.destroy_key(conn, "x:ada")
+    assert proof(house, "x:ada", seq) == ""
+    later = choose(house, now, "x:ada")
+    publish(house, now)
+    assert proof(house, "x:ada", later)
+    assert proof(house, "x:ada", seq) == "", "a new key opens nothing old"
+
+
+def test_where_there_is_no_key_there_is_nothing_to_destroy(house: House) -> None:
+    with transaction(house.database) as conn, pytest.raises(NotFound, match="nothing ties"):
+        leaves.destroy_key(conn, "x:ada")
