@@ -234,3 +234,11 @@ def test_no_page_forgets_its_role_and_no_form_its_token(visit, platform) -> None
                 assert (answer.status_code, answer.headers["location"][:9]) == (303, "/sign-in?"), (method, path, role)
             elif method == "POST":
                 assert answer.status_code == 403, (method, path)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "192.0.2.1"])
+def test_a_name_made_to_point_here_opens_no_development_door(site, host) -> None:
+    headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+    form = {"role": "member", "member_id": ADA}
+    assert httpx.post(f"{site}/sign-in/development", data=form, headers=headers).status_code == 403
+    assert httpx.post(f"{site}/sign-in", json={"member_id": ADA}, headers=headers).status_code == 403

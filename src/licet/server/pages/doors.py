@@ -15,7 +15,7 @@ from licet.server.pages.forms import AnyForm, Form
 from licet.server.pages.languages import COOKIE, LANGUAGES
 from licet.server.pages.rendering import PageRoute, page, to
 from licet.server.session import DEVELOPMENT, PROVIDER, Role
-from licet.server.sign_in import require_member
+from licet.server.sign_in import require_development, require_member
 from licet.store.credentials import Holder, holder_of_client, holder_of_token
 from licet.store.database import reading
 
@@ -113,8 +113,7 @@ def _recognized(desk: Desk, arrival: openid.Arrival) -> str:
 def come_in_as(request: Request, desk: AtDesk, form: AnyForm) -> Response:
     """Sign in as any member or as an operator, in development only."""
     role = Role.OPERATOR if form.get("role") == Role.OPERATOR else Role.MEMBER
-    if not desk.options.development_sign_in:
-        raise missing("the development sign-in is off")
+    require_development(request, desk)
     who = DEVELOPER if role is Role.OPERATOR else form.get("member_id")
     if role is Role.MEMBER:
         require_member(desk, who)
