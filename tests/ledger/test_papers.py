@@ -1,10 +1,12 @@
 """An invoice is handed out in three forms; its parties are those of the day on which it was issued."""
 
+import io
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from ledger_world import AFTER, TERMS, Books, march
+from pypdf import PdfReader
 from test_invoice_xml import BUYER, SELLER
 
 from licet.ledger.papers import PAPERS
@@ -52,6 +54,12 @@ def test_details_may_come_after_an_invoice_and_later_ones_change_it_no_more(worl
         set_billing(conn, "acme", replace(BUYER, untaxed=Untaxed.EXPORT), LATER)
     with reading(world.house.database) as conn:
         xml = PAPERS["xml"](conn, issued).decode()
+        page = PAPERS["html"](conn, issued).decode()
+        letter = PdfReader(io.BytesIO(PAPERS["pdf"](conn, issued))).pages[0].extract_text()
     assert "The Platform" in xml
     assert "Renamed" not in xml
     assert "Export outside the EU" in xml
+    for said in (page, letter):
+        assert "VAT FR23334175221" in said
+        assert "Łódź" in said
+        assert "No tax: Export outside the EU." in said

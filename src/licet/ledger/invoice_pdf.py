@@ -10,7 +10,8 @@ from fpdf import FPDF
 from fpdf.enums import TextEmphasis
 from fpdf.fonts import FontFace, TTFFont
 
-from licet.ledger.invoice import day, kind_of, quantity_of, rates
+from licet.ledger.invoice import Letterhead, day, kind_of, letterhead_of, quantity_of, rates
+from licet.model.billing import BillingDetails
 from licet.model.money import Invoice, InvoiceLine, shown
 
 FONT: Final = "Fira Sans"
@@ -45,7 +46,7 @@ class _Letter(FPDF):
             self.multi_cell(0, height, self.known(line), new_x="LMARGIN", new_y="NEXT")
 
 
-def as_pdf(invoice: Invoice) -> bytes:
+def as_pdf(invoice: Invoice, seller: BillingDetails | None = None, buyer: BillingDetails | None = None) -> bytes:
     """Give an invoice as a PDF; where a letter is not in its font, it says so and which."""
     pdf = _Letter()
     pdf.set_creation_date(invoice.issued)
@@ -56,9 +57,13 @@ def as_pdf(invoice: Invoice) -> bytes:
     pdf.set_font(FONT, TextEmphasis.B, 18)
     pdf.say([f"{kind_of(invoice)} {invoice.number}"], 10)
     pdf.set_font(FONT, size=10)
-    pdf.say(_head(invoice), 5)
+    letterhead = letterhead_of(invoice, seller, buyer)
+    pdf.say(_head(invoice, letterhead), 5)
     pdf.ln(6)
     _table(pdf, invoice)
+    if letterhead.untaxed:
+        pdf.ln(6)
+        pdf.say([f"No tax: {letterhead.untaxed}."], 5)
     if pdf.lacking:
         named = ", ".join(f"U+{ord(letter):04X}" for letter in sorted(pdf.lacking))
         pdf.ln(6)
@@ -66,11 +71,11 @@ def as_pdf(invoice: Invoice) -> bytes:
     return bytes(pdf.output())
 
 
-def _head(invoice: Invoice) -> list[str]:
+def _head(invoice: Invoice, letterhead: Letterhead) -> list[str]:
     due = [] if invoice.is_credit else [f"Due: {day(invoice.due)}"]
     return [
-        f"From: {', '.join((invoice.seller or 'The operator').splitlines())}",
-        f"To: {invoice.recipient_name} ({invoice.recipient_id})",
+        f"From: {', '.join(letterhead.sender)}",
+        f"To: {', '.join(letterhead.receiver)} ({invoice.recipient_id})",
         f"Month: {invoice.month}",
         f"Issued: {day(invoice.issued.date())}",
         *due,

@@ -27,14 +27,16 @@ _THOUSAND: Final = 1000
 _MOST_PLACES: Final = 2
 """Decimal places that EN 16931 allows a sum."""
 _TAXED: Final = "S"
-_WHY: Final[Mapping[Untaxed, tuple[str, str]]] = {
-    Untaxed.REVERSE_CHARGE: ("AE", "Reverse charge"),
-    Untaxed.EXPORT: ("G", "Export outside the EU"),
-    Untaxed.EXEMPT: ("E", "Exempt from tax"),
-    Untaxed.ZERO_RATED: ("Z", ""),
-    Untaxed.OUT_OF_SCOPE: ("O", "Not subject to VAT"),
+_CATEGORIES: Final[Mapping[Untaxed, str]] = {
+    Untaxed.REVERSE_CHARGE: "AE",
+    Untaxed.EXPORT: "G",
+    Untaxed.EXEMPT: "E",
+    Untaxed.ZERO_RATED: "Z",
+    Untaxed.OUT_OF_SCOPE: "O",
 }
-"""The category of UNTDID 5305, and the reason that stands beside it."""
+"""The categories of UNTDID 5305."""
+_NO_REASON: Final = "Z"
+"""The category beside which no reason may stand."""
 _NO_RATE: Final = "O"
 """The category that names no rate, and no VAT id."""
 _NEEDS_BUYER: Final = "AE"
@@ -102,10 +104,11 @@ def _taxes(invoice: Invoice, buyer: BillingDetails) -> list[_Tax]:
 
 
 def _why(invoice: Invoice, buyer: BillingDetails) -> tuple[str, str]:
-    if buyer.untaxed not in _WHY:
+    category = _CATEGORIES.get(buyer.untaxed)
+    if category is None:
         remedy = f"licet ledger billing {invoice.recipient_id} --untaxed reverse-charge (or another reason)"
         raise UsageError(f"it is not said why `{invoice.recipient_id}` is charged no tax", remedy)
-    return _WHY[buyer.untaxed]
+    return category, "" if category == _NO_REASON else buyer.untaxed.words
 
 
 def _require_ids(taxes: list[_Tax], seller: BillingDetails, buyer: BillingDetails, billing: str) -> None:

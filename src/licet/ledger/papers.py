@@ -14,14 +14,9 @@ from licet.store.billing import parties_of
 Paper: TypeAlias = Callable[[Connection, Invoice], bytes]
 
 
-def _xml(conn: Connection, invoice: Invoice) -> bytes:
-    seller, buyer = parties_of(conn, invoice)
-    return as_xml(invoice, seller, buyer)
-
-
 PAPERS: Final[Mapping[str, Paper]] = {
-    "html": lambda _, invoice: as_html(invoice).encode(),
-    "pdf": lambda _, invoice: as_pdf(invoice),
-    "xml": _xml,
+    "html": lambda conn, invoice: as_html(invoice, *parties_of(conn, invoice)).encode(),
+    "pdf": lambda conn, invoice: as_pdf(invoice, *parties_of(conn, invoice)),
+    "xml": lambda conn, invoice: as_xml(invoice, *parties_of(conn, invoice)),
 }
 """By what a file's name ends with; `xml` raises `UsageError` where billing details are missing."""

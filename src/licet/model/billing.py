@@ -22,6 +22,21 @@ class Untaxed(StrEnum):
     ZERO_RATED = "zero-rated"
     OUT_OF_SCOPE = "out-of-scope"
 
+    @property
+    def words(self) -> str:
+        """Give what an invoice says of it; nothing where it is unsaid."""
+        return _WORDS[self]
+
+
+_WORDS: Final = {
+    Untaxed.UNSAID: "",
+    Untaxed.REVERSE_CHARGE: "Reverse charge",
+    Untaxed.EXPORT: "Export outside the EU",
+    Untaxed.EXEMPT: "Exempt from tax",
+    Untaxed.ZERO_RATED: "Zero rated",
+    Untaxed.OUT_OF_SCOPE: "Not subject to VAT",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillingDetails:
