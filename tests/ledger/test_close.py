@@ -25,7 +25,6 @@ from licet.model.records import Table
 from licet.protocol.pseudonyms import member_secrets
 from licet.store import books, ledger_tables, recalls, tables
 from licet.store.database import reading, transaction
-from licet.store.deliveries import running_usage
 from licet.store.facts import change_license, micros
 from licet.store.house import open_house
 from licet.store.ledger import balance, earnings_of, invoices_of, journal, payouts_of, revenue_by_month, usage_of
@@ -200,19 +199,6 @@ def test_what_left_before_it_was_measured_is_counted_by_its_commit_and_the_share
         (earned,) = earnings_of(conn, world.house.shared, "ann")
     assert earned.micros == 310_000_000
     require_sound_books(world)
-
-
-def test_the_running_month_shows_what_no_close_has_counted(any_world: Books) -> None:
-    any_world.license()
-    first, second, unmeasured = (any_world.file({"ann": 10}) for _ in range(3))
-    any_world.deliver(first, march(3))
-    any_world.close()
-    for name, version in ((first, 0), (second, 1), (second, 1), (unmeasured, 1)):
-        any_world.deliver(name, march(40), version)
-    measure(any_world.house, "l1", Table.POSTS, [second], march(40))
-    with reading(any_world.house.database) as conn:
-        (usage,) = running_usage(conn, "l1", MARCH.next)
-    assert (str(usage.month), usage.files, usage.rows, usage.tokens) == ("2025-04", 2, 10, 20)
 
 
 def test_a_measured_file_may_go(world: Books) -> None:

@@ -56,11 +56,6 @@ def templates(language: str) -> Environment:
     return environment
 
 
-def speech_of(request: Request) -> Speech:
-    """Give how the visitor's language says things."""
-    return Speech(language=language_of(request))
-
-
 def page(
     request: Request,
     name: str,
