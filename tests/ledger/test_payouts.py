@@ -1,5 +1,6 @@
 """Members are paid what they earned, once, from a threshold on; the rest is carried over."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -87,3 +88,26 @@ def test_before_anything_was_earned_nothing_is_paid(world: Books) -> None:
         pay_out(world.house, "p1", 0, AFTER)
     with reading(world.house.database) as conn, pytest.raises(NotFound):
         list(payouts_in(conn, "p1"))
+
+
+def test_who_has_left_is_paid_what_they_earned(any_world: Books) -> None:
+    know(any_world, "ann")
+    any_world.license()
+    any_world.deliver(any_world.file({"ann": 2000}), march(3))
+    any_world.close()
+    gone = Member(member_id=MemberId("ann"), platform="x", region="US", status=AccountStatus.DELETED)
+    with transaction(any_world.house.database) as conn:
+        record_members(conn, [gone], AFTER)
+    assert pay_out(any_world.house, "p1", UNIT, AFTER).micros == 5 * UNIT
+
+
+def test_of_two_payouts_at_once_only_one_pays(any_world: Books) -> None:
+    know(any_world, "ann")
+    any_world.license()
+    any_world.deliver(any_world.file({"ann": 2000}), march(3))
+    any_world.close()
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(pay_out, any_world.house, name, UNIT, AFTER) for name in ("p1", "p2")]
+        assert sorted(each.result().members for each in asked) == [0, 1]
+    with reading(any_world.house.database) as conn:
+        assert [each.micros for each in payouts_of(conn, "ann")] == [5 * UNIT]

@@ -10,6 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from licet.cli.configuration import configuration, now
 from licet.cli.terminal import LicetGroup, emit, errors, read_text, show
+from licet.ledger.close import LEASE
 from licet.ledger.close import close as close_months
 from licet.ledger.export import beancount, cloud_events
 from licet.ledger.plan import PPM, parse_plan
@@ -20,7 +21,6 @@ from licet.store.database import lease, reading, transaction
 from licet.store.deliveries import events_of
 from licet.store.statements import is_whole
 
-_LEASE: Final = "ledger"
 _PERCENT: Final = PPM // 100
 _MONTH: Final = click.option("--month", "month_text", default="", help="Such as 2025-03; all by default.")
 
@@ -248,7 +248,7 @@ def check() -> None:
     Example: licet ledger check
     """
     house = configuration().open()
-    with lease(house.database, _LEASE), reading(house.database) as conn:
+    with lease(house.database, LEASE), reading(house.database) as conn:
         seals = books.seals(conn)
         broken = [str(month) for month, digest in seals if books.month_digest(conn, month) != digest]
         torn = [

@@ -85,7 +85,7 @@ def get_paper(desk: AtDesk, session: AtRecipient, number: str, form: str) -> Res
             content = paper(conn, found)
         except UsageError as error:
             # The remedy is a command of the operator's.
-            raise WireError(409, "INVALID_STATE", f"{error.message}: ask the operator to add it") from error
+            raise WireError(409, "INVALID_STATE", f"{error.message}; ask the operator") from error
     headers = {"Content-Disposition": f'attachment; filename="{found.number}.{form}"', "Cache-Control": "no-store"}
     headers["X-Content-Type-Options"] = "nosniff"
     return Response(content, headers=headers, media_type=_TYPES.get(form, "application/octet-stream"))
