@@ -36,8 +36,8 @@ class _Letter(FPDF):
         """Give a text with `?` for what the font lacks."""
         font = self.current_font
         has = font.cmap if isinstance(font, TTFFont) else {}
-        composed = unicodedata.normalize("NFC", text)
-        self.lacking |= {letter for letter in composed if ord(letter) not in has and not letter.isspace()}
+        composed = " ".join(unicodedata.normalize("NFC", text).split())
+        self.lacking |= {letter for letter in composed if ord(letter) not in has}
         return "".join("?" if letter in self.lacking else letter for letter in composed)
 
     def say(self, lines: Iterable[str], height: int) -> None:
