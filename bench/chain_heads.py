@@ -18,6 +18,7 @@ from samples.sentence_features import sentence_features
 
 from licet.train.chain_model import Model
 from licet.train.encoder import SCALE
+from licet.train.environment import one_thread
 from licet.train.examples import Example
 from licet.train.learner import Context, Learner
 from licet.train.learners import ridge_head, sklearn_head
@@ -90,4 +91,5 @@ def recall(learner: Learner, states: Sequence[State], test: Sequence[Example]) -
 
 
 if __name__ == "__main__":
-    main()
+    with one_thread():
+        main()
