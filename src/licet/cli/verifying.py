@@ -1,13 +1,11 @@
 """`licet verify`: check a receipt against the log's key, with no server and no account."""
 
-import json
-from typing import Any
-
 import click
 
 from licet.cli.terminal import emit, read_text
 from licet.model.errors import InputError
-from licet.protocol.leaves import Opening, SettingSaid, require_same
+from licet.protocol.leaves import Opening, SettingSaid
+from licet.protocol.receipts import Receipt
 from licet.tlog.checkpoints import Checkpoint
 from licet.tlog.merkle import leaf_hash, root_by
 from licet.tlog.notes import Verifier
@@ -25,36 +23,21 @@ def verify_receipt(text: str, verifier: Verifier) -> tuple[SettingSaid, Proof, C
         InputError: it is no receipt, or has no proof yet.
         IntegrityError: it is not what the log whose key this is commits to.
     """
-    stated, proof_text = _parted(text)
-    proof = Proof.read(proof_text)
+    receipt = _receipt(text)
+    if receipt is not None and not receipt.proof:
+        raise InputError("the receipt has no proof", "the log did not have the choice yet: download it again")
+    proof = Proof.read(receipt.proof if receipt else text)
     opening = Opening.read(proof.extra)
-    require_same(stated, opening.said)
+    if receipt is not None:
+        receipt.require(opening.said)
     size = opening.last - opening.first + 1
     leaf = leaf_hash(opening.said.commitment(opening.salt))
     root = root_by(opening.said.seq - opening.first, size, leaf, opening.path)
     return opening.said, proof, proof.check(opening.entry(root), verifier)
 
 
-def _parted(text: str) -> tuple[dict[str, object], str]:
-    """Give what a receipt states, in the words of the log, and its proof."""
-    if not text.lstrip().startswith("{"):
-        return {}, text
-    try:
-        receipt: dict[str, Any] = json.loads(text)
-        event, processing = receipt["event"], receipt["processing"]
-        stated = {
-            "member_id": receipt["pii_principal_id"],
-            "seq": event["order"],
-            "choice": event["event_state"],
-            "source": event["entity_id"],
-            "purpose": processing["purposes"][0]["purpose"],
-        }
-        proof = receipt["log_proof"]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise InputError("this is no receipt", "give the file as it was downloaded") from error
-    if not proof:
-        raise InputError("the receipt has no proof", "the log did not have the choice yet: download it again")
-    return stated, str(proof)
+def _receipt(text: str) -> Receipt | None:
+    return Receipt.read(text) if text.lstrip().startswith("{") else None
 
 
 @click.command()
@@ -65,11 +48,22 @@ def verify(receipt: str, key: str) -> None:
 
     Example: licet verify receipt-12.json --key "$(cat licet-log.key)"
     """
-    said, proof, checkpoint = verify_receipt(read_text(receipt), Verifier.read(key))
+    text = read_text(receipt)
+    said, proof, checkpoint = verify_receipt(text, Verifier.read(key))
+    found = _receipt(text)
+    unproven = found.unproven if found else ()
     whom = f" for {said.recipient_id}" if said.recipient_id else ""
     lines = [
         f"true: `{said.choice}` to {said.purpose}{whom}, chosen at {said.at}, number {said.seq}",
+        f"by {said.member_id}, through {said.source}",
         f"entry {proof.index:,} of the log {checkpoint.origin}, in its checkpoint over {checkpoint.size:,} entries",
     ]
+    if unproven:
+        lines.append(f"not checked, for the log does not hold it: {', '.join(unproven)}")
     place = {"origin": checkpoint.origin, "entry": proof.index, "size": checkpoint.size}
-    emit({"true": True, **said.value(), **place}, lines)
+    emit({"true": True, **said.value(), **place, "not_checked": list(unproven)}, [_plain(line) for line in lines])
+
+
+def _plain(line: str) -> str:
+    """Give a line as it is, or with what no terminal should be sent spelled out."""
+    return line if line.isprintable() else ascii(line)
