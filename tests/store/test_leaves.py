@@ -71,6 +71,31 @@ def test_without_the_members_key_nothing_is_proven_any_more(house: House, now: d
     assert proof(house, "x:ada", seq) == "", "a new key opens nothing old"
 
 
+def test_a_key_that_was_destroyed_is_in_no_file_of_the_database(house: House, now: datetime) -> None:
+    choose(house, now, "x:ada", "x:bob")
+    with reading(house.database) as conn:
+        keys = {row.member_id: bytes(row.key) for row in conn.execute(select(lt.member_key))}
+
+    def lies_around(key: bytes) -> bool:
+        files = [path for path in house.log.root.parent.glob("licet.db*") if path.is_file()]
+        return any(key in path.read_bytes() for path in files)
+
+    assert lies_around(keys["x:ada"])
+    with transaction(house.database) as conn:
+        leaves.destroy_key(conn, "x:ada")
+    assert leaves.scrub(house.database)
+    assert not lies_around(keys["x:ada"])
+    assert lies_around(keys["x:bob"])
+
+
+def test_keys_are_scrubbed_from_any_database(any_house: House, now: datetime) -> None:
+    choose(any_house, now, "x:ada")
+    with transaction(any_house.database) as conn:
+        leaves.destroy_key(conn, "x:ada")
+    assert leaves.scrub(any_house.database)
+    assert choose(any_house, now, "x:ada")
+
+
 def test_where_there_is_no_key_there_is_nothing_to_destroy(house: House) -> None:
     with transaction(house.database) as conn, pytest.raises(NotFound, match="nothing ties"):
         leaves.destroy_key(conn, "x:ada")

@@ -14,7 +14,7 @@ from licet.model.errors import InputError, IntegrityError, Unavailable, UsageErr
 from licet.protocol.log_claims import Claims
 from licet.store.database import reading, transaction
 from licet.store.facts import micros
-from licet.store.leaves import destroy_key, when
+from licet.store.leaves import destroy_key, scrub, when
 from licet.store.log_health import Health, state_of
 from licet.store.log_proofs import verifier_of
 from licet.store.publication import create_log, publish
@@ -103,9 +103,12 @@ def unlink(member_id: str) -> None:
 
     Example: licet log unlink x:12
     """
-    with transaction(configuration().open().database) as conn:
+    database = configuration().open().database
+    with transaction(database) as conn:
         destroy_key(conn, member_id)
-    emit({"unlinked": member_id}, ["the member's key is destroyed"])
+    scrubbed = scrub(database)
+    later = "" if scrubbed else "; its bytes leave the disk with the database's next checkpoint"
+    emit({"unlinked": member_id, "scrubbed": scrubbed}, [f"the member's key is destroyed{later}"])
 
 
 @log_group.command()
