@@ -87,12 +87,15 @@ def test_an_auditor_notices_another_history_under_the_same_key(home: pathlib.Pat
     run(tmp_path, "log", "audit", str(home / "log"), *arguments)
     refused = call(tmp_path, "log", "audit", str(tmp_path / "fork" / "log"), *arguments)
     assert (refused.exit_code, "history was rewritten" in refused.stderr) == (1, True)
+    assert seen.read_bytes() == (home / "log" / "checkpoint").read_bytes()
+    kept = (tmp_path / "seen.new").read_bytes()
+    assert kept == (tmp_path / "fork" / "log" / "checkpoint").read_bytes(), "the other half of the evidence"
 
 
 def test_an_auditor_is_told_what_contradicts_what(home: pathlib.Path, tmp_path: pathlib.Path) -> None:
     house = open_house(home)
     with transaction(house.database) as conn:
-        note(conn, "delivery", 1, {"license": "a", "table": "posts", "version": 3})
+        note(conn, "delivery", 1, {"license": "a", "table": "posts", "version": 3, "file": "f"})
     house.database.dispose()
     run(home, "log", "publish")
     found = call(tmp_path, "log", "audit", str(home / "log"), "--key", run(home, "log", "key").strip())

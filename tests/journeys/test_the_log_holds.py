@@ -10,12 +10,15 @@ from pathlib import Path
 
 import platform_history
 from click.testing import CliRunner
+from sqlalchemy import select
 
 from licet.cli.main import main
 from licet.model.licenses import Delivery, LicenseId, RecipientId, SharedVersion
 from licet.model.members import Choice, MemberId, SettingChange
 from licet.model.records import Deletion, Table
+from licet.protocol.leaves import read_entry
 from licet.store import facts, parties
+from licet.store import log_tables as lt
 from licet.store.database import reading, transaction
 from licet.store.house import House, open_house
 from licet.store.log_proofs import verifier_of
@@ -35,11 +38,37 @@ def audit(house: House, seen: Path) -> str:
     return result.output
 
 
-def test_a_year_of_a_platform_contradicts_nothing(tmp_path: Path) -> None:
+SAID = {
+    "facts": "kind first last withdraws at",
+    "settings": "first last root",
+    "notice": "seq version digest effective at",
+    "license": "seq license recipient state terms at",
+    "version": "license table version as_of_seq policy cause at",
+    "delivery": "recipient license table version file bytes at",
+    "recall": "recall n state detail license recipient as_of_seq due at",
+    "told": "recall recipient notice body at",
+    "attestation": "recall key statement signature verdict at",
+    "key": "recipient key public_key state at",
+    "month": "month currency digest at",
+}
+"""What entries say by type: a name that is added here is read by everybody."""
+
+
+def entries_in_the_log(house: House) -> list[bytes]:
+    with reading(house.database) as conn:
+        return [bytes(entry) for entry in conn.execute(select(lt.log_entry.c.entry)).scalars()]
+
+
+def test_a_year_of_a_platform_contradicts_nothing_and_names_no_member(tmp_path: Path) -> None:
     house = open_house(tmp_path / "home")
-    platform_history.live(house, tmp_path / "data", members=120, posts=300)
+    platform = platform_history.live(house, tmp_path / "data", members=120, posts=300)
     said = audit(house, tmp_path / "seen")
+    entries = entries_in_the_log(house)
     house.database.dispose()
+    for entry in map(read_entry, entries):
+        assert set(entry) - {"type", "v"} <= set(SAID[str(entry["type"])].split())
+    written = b"".join(entries)
+    assert [name for name in platform.members if name.encode() in written] == []
     kinds = ("facts", "settings", "notice", "license", "version", "delivery", "recall", "told", "attestation", "month")
     assert [kind for kind in kinds if kind not in said] == []
 

@@ -128,15 +128,19 @@ def audit(source: str, key: str, seen: Path | None) -> None:  # a report in one 
     note = _required(fetch, "checkpoint")
     checkpoint, claims = opened_checkpoint(note, verifier), Claims()
     before = opened_checkpoint(seen.read_bytes(), verifier) if seen and seen.exists() else None
+    if seen:
+        # Beside the old one until it is proven to continue it: if it does not, the two are the evidence.
+        fresh = seen.with_name(f"{seen.name}.new")
+        fresh.write_bytes(note)
     with progress("reading the log", checkpoint.size) as step:
         _take_all(checkpoint, fetch, before, claims, step)
     if seen:
-        seen.write_bytes(note)
+        fresh.replace(seen)
     overdue = claims.overdue(when(micros(now())))
     if not configuration().json:
         click.echo(f"{checkpoint.origin}: {checkpoint.size:,} entries, as signed")
     show("", ("type", "entries"), claims.counts.most_common())
-    for line in [*claims.wrong, *(f"recall {name} is overdue" for name in overdue)]:
+    for line in [*claims.wrong, *claims.remarks, *(f"recall {name} is overdue" for name in overdue)]:
         click.echo(line, err=True)
     if claims.contradictions:
         raise IntegrityError(f"{claims.contradictions:,} entries contradict others", "ask the operator about each")
