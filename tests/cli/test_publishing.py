@@ -1,6 +1,8 @@
 """`licet log`: begun, published, looked after, and audited by a stranger."""
 
+import errno
 import json
+import os
 import pathlib
 import shutil
 from datetime import UTC, datetime
@@ -101,6 +103,25 @@ def test_an_auditor_is_told_what_contradicts_what(home: pathlib.Path, tmp_path: 
     found = call(tmp_path, "log", "audit", str(home / "log"), "--key", run(home, "log", "key").strip())
     assert found.exit_code == 1
     assert "entry 2 states a delivery of a version that was not logged before" in found.stderr
+
+
+def test_what_cannot_be_read_or_written_is_told_in_a_line(
+    home: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = run(home, "log", "key").strip()
+    refused = call(home, "log", "audit", str(home / "log" / "checkpoint"), "--key", key)
+    assert (refused.exit_code, "cannot be read: Not a directory" in refused.stderr) == (1, True)
+    nowhere = tmp_path / "nowhere" / "seen"
+    refused = call(home, "log", "audit", str(home / "log"), "--key", key, "--seen", str(nowhere))
+    assert (refused.exit_code, "cannot be written" in refused.stderr) == (1, True)
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    notices(home, "three")
+    monkeypatch.setattr(os, "fsync", full)
+    refused = call(home, "log", "publish")
+    assert (refused.exit_code, "No space left on device" in refused.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("source", ["folder", "http://127.0.0.1:{port}/log"])

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select, text, update
 
 from licet.model.errors import IntegrityError, Unavailable, UsageError
 from licet.model.licenses import License
@@ -25,7 +25,7 @@ from licet.store.facts import grant_license, publish_notice, record_settings
 from licet.store.house import House
 from licet.store.leaves import note, note_each
 from licet.store.log_files import LogFiles
-from licet.store.publication import Head, create_log, head_of, is_behind, publish, signer_of
+from licet.store.publication import Head, create_log, head_of, is_behind, oldest_waiting, publish, signer_of
 from licet.tlog.checkpoints import Checkpoint, opened_checkpoint, signed_checkpoint
 from licet.tlog.merkle import leaf_hash, root_of
 from licet.tlog.notes import Verifier
@@ -319,6 +319,19 @@ def test_two_publishers_at_once_make_one_log(any_house: House) -> None:
         out, _ = other.communicate(timeout=60)
         assert out.strip() == b"published"
     assert must_be_whole(any_house).size == 500
+
+
+def test_to_learn_that_nothing_waits_no_database_reads_the_whole_log(any_house: House, now: datetime) -> None:
+    note_many(any_house, 20_000)
+    is_sqlite = any_house.database.dialect.name == "sqlite"
+    with transaction(any_house.database) as conn:
+        conn.execute(text("ANALYZE log_entry"))  # all wait: what statistics say long after it is no longer so
+    publish(any_house, now)
+    with reading(any_house.database) as conn:
+        asked = oldest_waiting().compile(conn, compile_kwargs={"literal_binds": True})
+        rows = conn.execute(text(f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{asked}")).all()
+    plan = " ".join(str(cell) for row in rows for cell in row)
+    assert ("SEARCH" if is_sqlite else "log_entry_waiting") in plan
 
 
 def test_the_log_is_behind_until_it_is_published(house: House, now: datetime) -> None:

@@ -76,8 +76,24 @@ def signer_of(conn: Connection, origin: str) -> Signer:
 def is_behind(conn: Connection) -> bool:
     """Tell whether an entry waits for its place, or for a checkpoint over it."""
     head = head_of(conn)
-    waits = conn.execute(select(lt.log_entry.c.n).where(lt.log_entry.c.place.is_(None)).limit(1)).first() is not None
-    return waits or head is None or head.size < head.placed
+    return conn.execute(oldest_waiting()).first() is not None or head is None or head.size < head.placed
+
+
+def oldest_waiting() -> Select[Any]:
+    """Ask for the number of the oldest entry without a place."""
+    e = lt.log_entry.c
+    # In order: with old statistics PostgreSQL would else read the whole table, every second, to find that none waits.
+    return select(e.n).where(e.place.is_(None)).order_by(e.n).limit(1)
+
+
+def begin_log(database: Engine, origin: str, at: datetime) -> Head:
+    """Begin the log under a name, while nobody else does.
+
+    Raises:
+        UsageError: it began under another, or the name cannot be one.
+    """
+    with lease(database, _LEASE), transaction(database) as conn:
+        return create_log(conn, origin, at)
 
 
 def publish(house: House, at: datetime, origin: str = "") -> Head:
