@@ -14,7 +14,9 @@ from licet.store.chosen import chosen_at
 from licet.store.database import reading, transaction
 from licet.store.facts import record_settings
 from licet.store.house import House, open_house
-from licet.store.log_proofs import setting_proof
+from licet.store.leaves import note
+from licet.store.log_proofs import recall_proofs, setting_proof
+from licet.store.publication import publish
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -129,6 +131,58 @@ def test_a_receipt_that_was_changed_is_refused(
     refused = call(tmp_path, "verify", str(file), "--key", key)
     assert refused.exit_code == 1
     assert what in refused.stderr
+
+
+@pytest.fixture
+def taken_back(home: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    """What a member downloads about a recall: proofs of two entries."""
+    house = open_house(home)
+    with transaction(house.database) as conn:
+        for state in ("open", "closed\x1b[2J"):
+            note(conn, "recall", 1, {"recall": "acme.9", "state": state}, "acme.9")
+        note(conn, "recall", 1, {"recall": "acme.10", "state": "open"}, "acme.10")
+    publish(house, NOW)
+    file = tmp_path / "taken-back.json"
+    with reading(house.database) as conn:
+        file.write_text(json.dumps({"recall": "acme.9", "log_proofs": recall_proofs(conn, house.log, "acme.9")}))
+    house.database.dispose()
+    return file
+
+
+def test_the_way_of_a_recall_is_true_for_whoever_has_the_key(home: pathlib.Path, taken_back: pathlib.Path) -> None:
+    key = run(home, "log", "key").strip()
+    said = run(home, "verify", str(taken_back), "--key", key).splitlines()
+    assert said[0] == "true: entry 1 of 4: 1970-01-01T00:00:00.000001Z recall: recall acme.9, state open"
+    assert "closed\\x1b[2J" in said[1]
+    assert len(said) == 2
+    found = json.loads(run(home, "--json", "verify", str(taken_back), "--key", key))
+    assert [each["state"] for each in found["entries"]] == ["open", "closed\x1b[2J"]
+
+
+def test_one_false_proof_spoils_the_way_of_a_recall(home: pathlib.Path, taken_back: pathlib.Path) -> None:
+    first, second = json.loads(taken_back.read_text())["log_proofs"]
+    extra = first.splitlines()[1]
+    proofs = [first, second.replace(second.splitlines()[1], extra)]
+    taken_back.write_text(json.dumps({"recall": "acme.9", "log_proofs": proofs}))
+    refused = call(home, "verify", str(taken_back), "--key", run(home, "log", "key").strip())
+    assert (refused.exit_code, "does not bind" in refused.stderr, refused.stdout) == (1, True, "")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"recall": "acme.10"}, "about another recall"),
+        ({"log_proofs": []}, "and nothing else"),
+        ({"log_proofs": [1]}, "and nothing else"),
+        ({"pii_principal_id": "x:ada", "event": {"event_state": "deny"}}, "and nothing else"),
+    ],
+)
+def test_true_entries_lend_no_truth_to_what_else_a_file_states(
+    home: pathlib.Path, taken_back: pathlib.Path, change: dict[str, object], what: str
+) -> None:
+    taken_back.write_text(json.dumps(json.loads(taken_back.read_text()) | change))
+    refused = call(home, "verify", str(taken_back), "--key", run(home, "log", "key").strip())
+    assert (refused.exit_code, what in refused.stderr, refused.stdout) == (1, True, "")
 
 
 def test_another_key_proves_nothing(tmp_path: pathlib.Path, kept: tuple[pathlib.Path, str]) -> None:

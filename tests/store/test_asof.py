@@ -26,6 +26,7 @@ from licet.store import asof, facts
 from licet.store import tables as t
 from licet.store.database import migrate, open_database, reading, transaction
 from licet.store.house import House
+from licet.store.log_tables import log_setting
 
 NOW = datetime(2024, 11, 16, tzinfo=UTC)
 PURPOSE = "third_party_training"
@@ -67,7 +68,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def empty(engine: Engine) -> None:
     with transaction(engine) as conn:
-        for table in (t.fact, t.member_fact, t.setting_fact, t.shown_fact, t.deletion_fact):
+        for table in (t.fact, t.member_fact, t.setting_fact, t.shown_fact, t.deletion_fact, log_setting):
             conn.execute(table.delete())
         conn.execute(t.sequence.update().values(last=0))
 

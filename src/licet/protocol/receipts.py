@@ -84,6 +84,33 @@ class Receipt:
             raise IntegrityError("the receipt was changed: it states another choice than the log", "download it again")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenBack:
+    """What a member has of a recall: its name, and proofs of the log's entries about it, one at least."""
+
+    recall_id: str
+    proofs: tuple[str, ...]
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """Read a file; None if it is another kind of file.
+
+        Raises:
+            InputError: it is of this kind, and malformed: whatever else it states would go unchecked.
+        """
+        try:
+            said = json.loads(text, object_pairs_hook=_once) if '"log_proofs"' in text else {}
+        except (ValueError, RecursionError):
+            said = {}
+        if not isinstance(said, dict) or "log_proofs" not in said:
+            return None
+        proofs, recall_id = said["log_proofs"], said.get("recall")
+        texts = isinstance(proofs, list) and all(isinstance(each, str) for each in [recall_id, *proofs])
+        if not texts or not proofs or set(said) != {"recall", "log_proofs"}:
+            raise InputError("the file does not hold a recall and proofs of it, and nothing else", _AS_GIVEN)
+        return cls(recall_id=str(recall_id), proofs=tuple(proofs))
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({key for key, _ in pairs}) != len(pairs):
         raise ValueError

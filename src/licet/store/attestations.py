@@ -125,7 +125,7 @@ def receive(conn: Connection, recall: Recall, attestation: Attestation, at: date
 def _note(conn: Connection, recall_id: str, attestation: Attestation, verdict: str, at: datetime) -> None:
     said = {"recall": recall_id, "key": attestation.statement.key_id, "statement": attestation.digest}
     signature = {"signature": attestation.signature_text, "verdict": verdict}
-    leaves.note(conn, "attestation", micros(at), {**said, **signature})
+    leaves.note(conn, "attestation", micros(at), {**said, **signature}, recall_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,15 +24,16 @@ TOGETHER: Final = 1024
 """Choices that one entry commits to, at most: to prove one of them all are read."""
 
 
-def note(conn: Connection, kind: str, at_us: int, said: Mapping[str, Value]) -> None:
-    """Write an entry that says what happened, and when; it names no member."""
-    _write(conn, kind, at_us, entry_of(kind, {**said, "at": when(at_us)}))
+def note(conn: Connection, kind: str, at_us: int, said: Mapping[str, Value], about: str = "") -> None:
+    """Write an entry that says what happened, and when; it names no member. It is found again by what it is about."""
+    _write(conn, kind, at_us, entry_of(kind, {**said, "at": when(at_us)}), about)
 
 
 def note_each(conn: Connection, kind: str, happened: Sequence[tuple[int, Mapping[str, Value]]]) -> None:
     """Write an entry for each of many things of one kind: when it happened, and what it was."""
     rows = [
-        {"type": kind, "at_us": at_us, "entry": entry_of(kind, {**said, "at": when(at_us)})} for at_us, said in happened
+        {"type": kind, "at_us": at_us, "entry": entry_of(kind, {**said, "at": when(at_us)}), "about": ""}
+        for at_us, said in happened
     ]
     if rows:
         conn.execute(insert(lt.log_entry), rows)
@@ -44,8 +45,8 @@ def when(at_us: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06}Z"
 
 
-def _write(conn: Connection, kind: str, at_us: int, entry: bytes) -> int:
-    written = conn.execute(insert(lt.log_entry).values(type=kind, at_us=at_us, entry=entry))
+def _write(conn: Connection, kind: str, at_us: int, entry: bytes, about: str = "") -> int:
+    written = conn.execute(insert(lt.log_entry).values(type=kind, at_us=at_us, entry=entry, about=about))
     key = written.inserted_primary_key
     return int(key[0]) if key else 0
 

@@ -1,8 +1,9 @@
 """Proofs from the published log, made of its files and nothing else."""
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, text
 
 from licet.model.errors import IntegrityError
+from licet.store import log_tables as lt
 from licet.store.leaves import opening_of
 from licet.store.log_files import LogFiles
 from licet.store.publication import head_of, signer_of
@@ -44,6 +45,18 @@ def proof_of(files: LogFiles, verifier: Verifier, place: int, extra: bytes = b""
     except FileNotFoundError as error:
         raise IntegrityError("a tile of the log is lost", "`licet log publish` writes it once more") from error
     return Proof(index=place, hashes=tuple(hashes), checkpoint=note, extra=extra)
+
+
+def recall_proofs(conn: Connection, files: LogFiles, recall_id: str) -> list[str]:
+    """Prove what the log has of a recall, oldest first; each proof brings its entry along."""
+    verifier, e = verifier_of(conn), lt.log_entry.c
+    # SQLite takes an index over some rows only where the condition stands there in the same words.
+    about = (e.about == recall_id, text("about <> ''"))
+    query = select(e.place, e.entry).where(*about, e.place.is_not(None)).order_by(e.place)
+    if verifier is None:
+        return []
+    found = (proof_of(files, verifier, row.place, bytes(row.entry)) for row in conn.execute(query))
+    return [proof.text() for proof in found if proof is not None]
 
 
 def setting_proof(conn: Connection, files: LogFiles, member_id: str, seq: int) -> str:

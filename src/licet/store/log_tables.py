@@ -12,9 +12,14 @@ log_entry = Table(
     Column("type", String(16), nullable=False),
     Column("at_us", BigInteger, nullable=False),
     Column("entry", LargeBinary, nullable=False),
+    Column("about", String(160), nullable=False, default=""),
+    Index("log_entry_about", "about", sqlite_where=text("about <> ''"), postgresql_where=text("about <> ''")),
     Index("log_entry_waiting", "n", sqlite_where=text("place IS NULL"), postgresql_where=text("place IS NULL")),
 )
-"""Written with the fact that it is about; `place` is where it stands in the log, and NULL until it has one."""
+"""Written with the fact that it is about; `place` is where it stands in the log, and NULL until it has one.
+
+`about` names the recall that it is about, if it is about one.
+"""
 
 log_head = Table(
     "log_head",

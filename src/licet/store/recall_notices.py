@@ -97,7 +97,8 @@ def queue(conn: Connection, recall: Recall, body: str, at: datetime) -> None:
     conn.execute(insert(t.recall_notice).values(**row, body=body, at_us=micros(at), next_us=micros(at)))
     told = {"recall": recall.recall_id, "recipient": recall.recipient_id}
     digest = hashlib.sha256(body.encode()).hexdigest()
-    leaves.note(conn, "told", micros(at), {**told, "notice": notice_id_of(recall.recall_id), "body": digest})
+    said = {**told, "notice": notice_id_of(recall.recall_id), "body": digest}
+    leaves.note(conn, "told", micros(at), said, recall.recall_id)
 
 
 def notice_of(conn: Connection, recall_id: str) -> RecallNotice | None:

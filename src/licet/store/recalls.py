@@ -94,7 +94,7 @@ def _note(conn: Connection, recall_id: str, state: State, detail: str, at: datet
     row = {"recall_id": recall_id, "n": int(last) + 1, "state": str(state), "detail": detail, "at_us": micros(at)}
     conn.execute(insert(t.recall_step).values(**row))
     said: dict[str, Value] = {"recall": recall_id, "n": int(last) + 1, "state": str(state), "detail": detail}
-    leaves.note(conn, "recall", micros(at), said | _terms(conn, recall_id))
+    leaves.note(conn, "recall", micros(at), said | _terms(conn, recall_id), recall_id)
 
 
 def _terms(conn: Connection, recall_id: str) -> dict[str, Value]:

@@ -8,8 +8,10 @@ import zipfile
 import pytest
 from platform_history import ADA, GRACE, PURPOSE
 
+from licet.cli.verifying import verify_entry
 from licet.store import asof, chosen, facts
 from licet.store.database import reading
+from licet.store.log_proofs import verifier_of
 
 PAGE, CHOOSE = "/member", "/member/choice"
 
@@ -142,3 +144,17 @@ def test_downloads_have_a_pace(visit, somebody) -> None:
     visitor = visit("member", somebody)
     codes = [visitor.get("/member/download").status_code for _ in range(4)]
     assert codes == [200, 200, 200, 429]
+
+
+def test_who_was_taken_back_downloads_the_proof_and_nobody_else_does(platform, visit) -> None:
+    visitor = visit("member", ADA)
+    (path, *_) = re.findall(r"/member/data/([\w.]+)\"", visitor.get("/member/data").text)
+    proofs = visitor.get(f"/member/data/{path}").json()["log_proofs"]
+    with reading(platform.house.database) as conn:
+        verifier = verifier_of(conn)
+    said = [verify_entry(proof, verifier)[0] for proof in proofs]
+    assert {each["recall"] for each in said} == {path}
+    assert {"recall"} <= {each["type"] for each in said}
+    other = next(each for each in platform.members if each not in {ADA, GRACE})
+    assert visit("member", other).get(f"/member/data/{path}").status_code == 404
+    assert visitor.get("/member/data/none").status_code == 404

@@ -25,7 +25,7 @@ from licet.server.session import Session
 from licet.store import asof, chosen, facts
 from licet.store.database import reading, transaction
 from licet.store.disclosures import Disclosure, disclosures
-from licet.store.log_proofs import setting_proof
+from licet.store.log_proofs import recall_proofs, setting_proof
 from licet.store.parties import recipients
 
 router = APIRouter(prefix="/member", route_class=PageRoute, include_in_schema=False)
@@ -176,6 +176,17 @@ def told(desk: Desk, member_id: str) -> list[tuple[Disclosure, Why]]:
 def get_data(request: Request, desk: AtDesk, session: AtMember) -> Response:
     """Show who has a member's data, and what became of every recall."""
     return page(request, "member_data.html", session, {"told": told(desk, session.who), "now": desk.now()})
+
+
+@router.get("/data/{recall_id}")
+def get_proofs(desk: AtDesk, session: AtMember, recall_id: str) -> Response:
+    """Give the proofs of a recall that took a member's data back, as a file."""
+    mine = [back.recall.recall_id for each, _ in told(desk, session.who) for back in each.taken_back]
+    if recall_id not in mine:
+        raise missing("no recall of yours has this name")
+    with reading(desk.house.database) as conn:
+        proofs = recall_proofs(conn, desk.house.log, recall_id)
+    return as_file({"recall": recall_id, "log_proofs": proofs}, f"taken-back-{recall_id}.json")
 
 
 @router.get("/receipts")
