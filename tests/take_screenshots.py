@@ -14,6 +14,7 @@ from page_tour import TOUR, browsing, enter, visit  # noqa: E402
 from platform_history import live  # noqa: E402
 
 from conftest import running  # noqa: E402
+from licet.ledger.papers import PAPERS  # noqa: E402
 from licet.store.house import open_house  # noqa: E402
 
 TALLEST = 2200
@@ -32,7 +33,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, browsing() as browser:
         platform = live(open_house(Path(folder) / "home"), Path(folder) / "data")
-        with running(platform, page_rate=1000.0, page_burst=1000) as site:  # type: ignore[arg-type]
+        with running(platform, page_rate=1000.0, page_burst=1000, papers=PAPERS) as site:  # type: ignore[arg-type]
             for stop in TOUR:
                 forms = (*FORMS, FRENCH) if stop.name == "member-choice" else FORMS
                 for name, options in forms:

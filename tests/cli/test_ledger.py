@@ -1,4 +1,4 @@
-"""`licet ledger` and `licet license price`, from a fetched file to a payout."""
+"""`licet ledger` (invoices and billing with it) and `licet license price`, from a fetched file to a payout."""
 
 import csv
 import json
@@ -111,6 +111,13 @@ def test_from_a_price_to_a_payout(home: pathlib.Path, tmp_path: pathlib.Path) ->
     assert json.loads(event)["data"]["rows"] == 4000
 
 
+def test_a_mistyped_payout_leaves_the_list_that_is_there(home: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    out = tmp_path / "payouts.csv"
+    out.write_text("a list\n")
+    assert "no payout `p9`" in refused(home, "ledger", "payout", "--out", str(out), "--id", "p9", "--again")
+    assert out.read_text() == "a list\n"
+
+
 def test_a_correction_is_on_the_running_months_invoice(home: pathlib.Path) -> None:
     run(home, "ledger", "set", "--currency", "USD")
     said = run(home, "ledger", "correct", "l1", "--reason", "agreed", "--", "-1.50")
@@ -118,9 +125,37 @@ def test_a_correction_is_on_the_running_months_invoice(home: pathlib.Path) -> No
     assert "2 decimal places" in refused(home, "ledger", "correct", "l1", "0.001", "--reason", "x")
 
 
+BILLED = ("--street", "1 Road", "--city", "Paris", "--country", "FR", "--vat-id", "FR23334175221")
+
+
+def test_an_invoice_in_xml_wants_billing_details_and_names_the_command(
+    home: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    run(home, "ledger", "set", "--currency", "USD")
+    run(home, "license", "price", "l1", "per-thousand")
+    run(home, "ledger", "close")
+    wanted = ("ledger", "invoice", f"{MONTH}-acme", "--format", "xml", "--out", str(tmp_path))
+    assert "licet ledger billing --name" in refused(home, *wanted)
+    assert "nothing is known of the operator" in run(home, "ledger", "billing")
+    run(home, "ledger", "billing", "--name", "The Platform", *BILLED)
+    assert "licet ledger billing acme --name" in refused(home, *wanted)
+    run(home, "ledger", "billing", "acme", "--name", "Acme <AI>", *BILLED)
+    assert "licet ledger billing acme --untaxed" in refused(home, *wanted)
+    said = run(home, "--json", "ledger", "billing", "acme", "--untaxed", "reverse-charge")
+    assert json.loads(said)["billing"]["name"] == "Acme <AI>"
+    run(home, *wanted)
+    assert [path.name for path in tmp_path.glob("*.*")] == [f"{MONTH}-acme.xml"]
+    assert "Acme &lt;AI&gt;" in (tmp_path / f"{MONTH}-acme.xml").read_text()
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
+        (("ledger", "invoice", "--format", "xml"), "add --out"),
+        (("ledger", "billing", "nobody"), "no recipient `nobody`"),
+        (("ledger", "billing", "acme", "--country", "EU"), "no country"),
+        (("ledger", "billing", "acme", "--city", "Paris"), "without name, street, country"),
+        (("ledger", "billing", "--untaxed", "export"), "hangs on the recipient"),
         (("ledger", "set", "--members", "50"), "a new ledger needs a currency"),
         (("ledger", "set", "--currency", "usd"), "no currency"),
         (("ledger", "set", "--currency", "USD", "--members", "101"), "no percentage"),
@@ -130,7 +165,6 @@ def test_a_correction_is_on_the_running_months_invoice(home: pathlib.Path) -> No
         (("ledger", "invoice", "x"), "no invoice"),
         (("ledger", "payout", "--out", "/nowhere/x.csv"), "cannot be written"),
         (("ledger", "payout", "--out", "x.csv", "--id", "a b"), "cannot name a payout"),
-        (("ledger", "payout", "--out", "x.csv", "--id", "p9", "--again"), "no payout `p9`"),
         (("ledger", "payout", "--out", "x.csv"), "nothing was earned yet"),
     ],
 )

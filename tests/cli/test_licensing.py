@@ -212,3 +212,26 @@ def test_an_offer_is_not_made_active_past_the_recipient(home: pathlib.Path) -> N
     code, output = run(home, "license", "end", "acme_2", "--state", "active")
     assert (code, "acme_2` is offered" in output) == (1, True)
     assert run(home, "license", "end", "acme_2")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("recipient_id", "name"),
+    [
+        ("é", "E"),
+        ("東京", "T"),
+        ("a" * 49, "A"),
+        ("a-b", "A"),
+        ("b", " "),
+        ("b", "x" * 201),
+        ("b", "a\nb"),
+        ("b", "a\u202eb"),
+    ],
+)
+def test_an_id_that_is_none_and_a_name_that_cannot_be_seen_are_refused(home, recipient_id: str, name: str) -> None:
+    code, output = run(home, "recipient", "add", recipient_id, "--name", name)
+    assert code == 1
+    assert "at most" in output
+
+
+def test_a_name_may_be_of_any_script(home: pathlib.Path) -> None:
+    assert run(home, "recipient", "add", "b", "--name", "\u0634\u0631\u06a9\u062a\u200c\u0647\u0627 Zoł")[0] == 0

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from licet.cli.serving import provider_of
+from licet.cli.serving import options, provider_of
 from licet.model.errors import UsageError
+from licet.store.house import House
 
 GOOD: dict[str, Any] = {
     "oidc_issuer": "https://id.example",
@@ -52,3 +53,7 @@ def test_a_provider_without_a_secret_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("LICET_OIDC_CLIENT_SECRET", raising=False)
     with pytest.raises(UsageError, match="secret"):
         provider_of(**GOOD)
+
+
+def test_the_server_hands_invoices_out_in_every_form(house: House) -> None:
+    assert list(options(house, development_sign_in=False).papers) == ["html", "pdf", "xml"]

@@ -75,7 +75,7 @@ class Books:
         path = self.path(f"bucket-00000-{next(self.names):032}.parquet", license_id, table)
         path.parent.mkdir(parents=True, exist_ok=True)
         columns = {"author_id": owners, "text": [text] * len(owners)} if table is Table.POSTS else {"actor_id": owners}
-        pq.write_table(pa.table(columns), path)
+        pq.write_table(pa.table(columns, schema=pa.schema([(name, pa.string()) for name in columns])), path)
         return path.name
 
     def path(self, name: str, license_id: str = "l1", table: Table = Table.POSTS) -> Path:

@@ -4,8 +4,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from sqlalchemy import func, select
 
 from licet.ledger.close import close
 from licet.ledger.journal import EARNED, waiting
-from licet.model.errors import UsageError
+from licet.model.errors import IntegrityError, UsageError
 from licet.model.licenses import LicenseId, SharedVersion
 from licet.model.money import LineKind, Month
 from licet.model.recalls import State
@@ -24,10 +25,9 @@ from licet.model.records import Table
 from licet.protocol.pseudonyms import member_secrets
 from licet.store import books, ledger_tables, recalls, tables
 from licet.store.database import reading, transaction
-from licet.store.deliveries import running_usage
 from licet.store.facts import change_license, micros
 from licet.store.house import open_house
-from licet.store.ledger import balance_of, earnings_of, invoices_of, journal, revenue_by_month, usage_of
+from licet.store.ledger import balance, earnings_of, invoices_of, journal, payouts_of, revenue_by_month, usage_of
 from licet.store.meter import measure
 from licet.store.statements import is_whole
 from licet.store.values import save_values
@@ -77,7 +77,10 @@ def test_a_month_is_counted_priced_and_shared(any_world: Books) -> None:
         (bob,) = earnings_of(conn, any_world.house.shared, "bob")
         assert earnings_of(conn, any_world.house.shared, "eve") == []
         (month,) = revenue_by_month(conn)
-        assert balance_of(conn, any_world.house.shared, "ann").waiting_micros == 7_500_000
+        assert (
+            balance(earnings_of(conn, any_world.house.shared, "ann"), payouts_of(conn, "ann")).waiting_micros
+            == 7_500_000
+        )
     assert (usage.files, usage.rows, usage.tokens) == (1, 4000, 8000)
     assert invoice.total_micros == 20_000_000
     assert (ann.rows, ann.micros, bob.rows, bob.micros) == (3000, 7_500_000, 1000, 2_500_000)
@@ -198,19 +201,6 @@ def test_what_left_before_it_was_measured_is_counted_by_its_commit_and_the_share
     require_sound_books(world)
 
 
-def test_the_running_month_shows_what_no_close_has_counted(any_world: Books) -> None:
-    any_world.license()
-    first, second, unmeasured = (any_world.file({"ann": 10}) for _ in range(3))
-    any_world.deliver(first, march(3))
-    any_world.close()
-    for name, version in ((first, 0), (second, 1), (second, 1), (unmeasured, 1)):
-        any_world.deliver(name, march(40), version)
-    measure(any_world.house, "l1", Table.POSTS, [second], march(40))
-    with reading(any_world.house.database) as conn:
-        (usage,) = running_usage(conn, "l1", MARCH.next)
-    assert (str(usage.month), usage.files, usage.rows, usage.tokens) == ("2025-04", 2, 10, 20)
-
-
 def test_a_measured_file_may_go(world: Books) -> None:
     world.license()
     name = world.file({"ann": 1000})
@@ -267,6 +257,49 @@ def test_no_more_rows_are_credited_than_were_counted(world: Books) -> None:
     assert [line.quantity for line in closed.invoices[0].lines if line.kind == LineKind.CREDIT] == [700, 300]
     assert closed.invoices[0].total_micros == 0
     require_sound_books(world)
+
+
+def test_a_credit_that_would_exceed_what_was_charged_is_cut_to_it(world: Books) -> None:
+    world.license(plan=PER_THOUSAND.replace("[[charge]]", 'recall_credit = "full"\n[[charge]]'))
+    world.deliver(world.file({"ann": 10}), march(2))  # five cents
+    for day in (10, 11, 12):
+        recall(world, 3, opened=day, attested=day)  # a cent and a half each, two when rounded
+    (closed,) = world.close()
+    assert [line.micros for line in closed.invoices[0].lines] == [50_000, -20_000, -20_000, -10_000]
+    require_sound_books(world)
+
+
+def test_what_a_correction_gave_back_is_not_credited_again(world: Books) -> None:
+    world.license(plan=PER_THOUSAND.replace("[[charge]]", 'recall_credit = "full"\n[[charge]]'))
+    world.deliver(world.file({"ann": 1000}), march(2))
+    with transaction(world.house.database) as conn:
+        books.correct(conn, "l1", -4_000_000, "agreed", march(3))
+    recall(world, 1000, opened=10, attested=12)
+    (closed,) = world.close()
+    assert closed.invoices[0].total_micros == 0
+    require_sound_books(world)
+
+
+def test_a_file_without_rows_keeps_no_month_open(world: Books) -> None:
+    world.license(plan=FLAT)
+    world.deliver(world.file({}), march(2))
+    (closed,) = world.close()
+    assert closed.invoices[0].total_micros == 310_000_000
+    with reading(world.house.database) as conn:
+        assert -books.account_balance(conn, waiting("l1")) == 155_000_000
+
+
+def test_files_are_not_given_up_where_the_shared_folder_is_not_there(world: Books) -> None:
+    world.license()
+    name = world.file({"ann": 1000})
+    world.deliver(name, march(2))
+    folder = world.house.shared.folder("l1", Table.POSTS)
+    away = folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(IntegrityError, match="not there"):
+        world.close()
+    away.rename(folder)
+    (closed,) = world.close()
+    assert (closed.lost_files, closed.invoices[0].total_micros) == (0, 5_000_000)
 
 
 def test_a_recall_that_nobody_attested_is_not_credited(world: Books) -> None:
@@ -376,3 +409,36 @@ def test_a_fee_is_due_only_once_both_sides_have_signed(world: Books) -> None:
         (invoice,) = invoices_of(conn)
     # The first day, on which it was granted and taken back, and the last ten.
     assert invoice.net_micros == 110_000_000
+
+
+def test_of_two_closes_at_once_one_closes_and_the_other_finds_it_done(any_world: Books) -> None:
+    any_world.license()
+    any_world.deliver(any_world.file({"ann": 1000}), march(3))
+    with ThreadPoolExecutor(2) as pool:
+        done = [each.result() for each in [pool.submit(any_world.close) for _ in range(2)]]
+    assert sorted(len(each) for each in done) == [0, 1]
+    with reading(any_world.house.database) as conn:
+        assert [invoice.total_micros for invoice in invoices_of(conn)] == [5_000_000]
+    require_sound_books(any_world)
+
+
+def test_a_month_ends_at_midnight_in_utc(any_world: Books) -> None:
+    any_world.license()
+    last, first = (any_world.file({"ann": 1000}) for _ in range(2))
+    end = MARCH.end
+    any_world.deliver(last, (end - timedelta(microseconds=1)).astimezone(timezone(timedelta(hours=9))))
+    any_world.deliver(first, end.astimezone(timezone(timedelta(hours=-8))))
+    any_world.close(end)
+    any_world.close(MAY)
+    with reading(any_world.house.database) as conn:
+        assert [(str(each.month), each.files) for each in usage_of(conn, "l1")] == [("2025-03", 1), ("2025-04", 1)]
+
+
+def test_the_plan_at_a_months_end_prices_the_whole_month(world: Books) -> None:
+    world.license()
+    world.deliver(world.file({"ann": 1000}), march(3))
+    with transaction(world.house.database) as conn:
+        books.set_plan(conn, "l1", PER_THOUSAND.replace('"5"', '"7"'), march(31))
+        books.set_plan(conn, "l1", PER_THOUSAND.replace('"5"', '"9"'), MARCH.end)
+    (closed,) = world.close()
+    assert closed.invoices[0].total_micros == 7_000_000

@@ -1,5 +1,6 @@
 """Members are paid what they earned, once, from a threshold on; the rest is carried over."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from licet.model.money import UNIT
 from licet.store import books
 from licet.store.database import reading, transaction
 from licet.store.facts import record_members
-from licet.store.ledger import balance_of, payouts_of
+from licet.store.ledger import balance, earnings_of, payouts_of
 from licet.store.payouts import payouts_in, prepare_payouts
 
 
@@ -36,7 +37,9 @@ def test_who_reaches_the_threshold_is_paid_and_the_rest_is_carried_over(any_worl
     assert done.carried_micros == 20_000_000 - 15_000_000
     with reading(any_world.house.database) as conn:
         assert list(payouts_in(conn, "p1")) == [("ann", 15_000_000, "USD")]
-        ann, bob = (balance_of(conn, any_world.house.shared, name) for name in ("ann", "bob"))
+        ann, bob = (
+            balance(earnings_of(conn, any_world.house.shared, name), payouts_of(conn, name)) for name in ("ann", "bob")
+        )
         assert (ann.earned_micros, ann.paid_micros, ann.waiting_micros) == (15_005_000, 15_000_000, 5_000)
         assert (bob.paid_micros, bob.waiting_micros) == (0, 4_995_000)
         assert books.account_balance(conn, BANK) == -15_000_000
@@ -59,7 +62,7 @@ def test_a_payout_is_made_once(world: Books) -> None:
     with pytest.raises(UsageError, match="was made before"):
         pay_out(world.house, "p1", UNIT, AFTER)
     with reading(world.house.database) as conn:
-        assert balance_of(conn, world.house.shared, "ann").paid_micros == 25 * UNIT
+        assert balance(earnings_of(conn, world.house.shared, "ann"), payouts_of(conn, "ann")).paid_micros == 25 * UNIT
 
 
 def test_a_run_that_was_killed_half_way_counts_for_nothing(any_world: Books) -> None:
@@ -70,7 +73,7 @@ def test_a_run_that_was_killed_half_way_counts_for_nothing(any_world: Books) -> 
     prepare_payouts(any_world.house.database, "p1", [("ann", 1), ("bob", 7 * UNIT)])
     with reading(any_world.house.database) as conn:
         assert payouts_of(conn, "bob") == []
-        assert balance_of(conn, any_world.house.shared, "ann").paid_micros == 0
+        assert balance(earnings_of(conn, any_world.house.shared, "ann"), payouts_of(conn, "ann")).paid_micros == 0
         with pytest.raises(NotFound):
             list(payouts_in(conn, "p1"))
     assert pay_out(any_world.house, "p2", UNIT, AFTER).micros == 25 * UNIT
@@ -85,3 +88,26 @@ def test_before_anything_was_earned_nothing_is_paid(world: Books) -> None:
         pay_out(world.house, "p1", 0, AFTER)
     with reading(world.house.database) as conn, pytest.raises(NotFound):
         list(payouts_in(conn, "p1"))
+
+
+def test_who_has_left_is_paid_what_they_earned(any_world: Books) -> None:
+    know(any_world, "ann")
+    any_world.license()
+    any_world.deliver(any_world.file({"ann": 2000}), march(3))
+    any_world.close()
+    gone = Member(member_id=MemberId("ann"), platform="x", region="US", status=AccountStatus.DELETED)
+    with transaction(any_world.house.database) as conn:
+        record_members(conn, [gone], AFTER)
+    assert pay_out(any_world.house, "p1", UNIT, AFTER).micros == 5 * UNIT
+
+
+def test_of_two_payouts_at_once_only_one_pays(any_world: Books) -> None:
+    know(any_world, "ann")
+    any_world.license()
+    any_world.deliver(any_world.file({"ann": 2000}), march(3))
+    any_world.close()
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(pay_out, any_world.house, name, UNIT, AFTER) for name in ("p1", "p2")]
+        assert sorted(each.result().members for each in asked) == [0, 1]
+    with reading(any_world.house.database) as conn:
+        assert [each.micros for each in payouts_of(conn, "ann")] == [5 * UNIT]

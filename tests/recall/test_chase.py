@@ -103,7 +103,7 @@ def test_a_delivery_that_ends_after_the_recall_was_closed_opens_it_anew(any_debt
     assert late.departures == any_debts.recall(name).departures
     assert late.due == any_debts.clock() + timedelta(days=1)
     with reading(any_debts.house.database) as conn:
-        assert set(recall_notices.notices(conn)) == {late.recall_id}
+        assert {each.recall_id for each in recall_notices.feed(conn, "acme", 0, 99)} == {late.recall_id}
     assert sound(any_debts)
 
 

@@ -202,7 +202,7 @@ def test_a_dead_webhook_is_tried_with_one_notice_and_then_given_all(debts: Debts
     names = [debts.withdraw(due=debts.clock() + timedelta(days=9)) for _ in range(30)]
     debts.chase()
     with reading(debts.house.database) as conn:
-        assert sum(each.attempts for each in recall_notices.notices(conn).values()) == 1
+        assert sum(each.attempts for each in recall_notices.feed(conn, "acme", 0, 99)) == 1
     recipient.manners = Manners()
     debts.clock.go(minutes=1)
     debts.chase()

@@ -153,3 +153,23 @@ def test_a_claim_that_names_nobody_makes_no_member(provider) -> None:
     assert member_named(provider, {"sub": 7}) == "x:7"
     for value in (None, "", [], {}):
         assert member_named(provider, {"sub": value}) == ""
+
+
+def test_after_a_failure_the_providers_keys_are_asked_for_anew(scene, provider, serving) -> None:
+    """A provider that changes its key and names none in its tokens refuses one sign-in at most."""
+    people = [oidc_provider_mock.User(sub="1", claims={})]
+
+    def signs_in(door: str) -> int:
+        with httpx.Client() as client:
+            back = at_provider(client, door, "member", "1").headers["location"]
+            return client.get(back).status_code
+
+    with oidc_provider_mock.run_server_in_thread(user_claims=people) as first:
+        port = first.server_port
+        here = replace(provider, issuer=f"http://localhost:{port}")
+        with serving(scene, provider=here, development_sign_in=False) as door:
+            assert signs_in(door) == 200
+            first.shutdown()
+            first.server_close()
+            with oidc_provider_mock.run_server_in_thread(port, user_claims=people):
+                assert 200 in {signs_in(door), signs_in(door)}

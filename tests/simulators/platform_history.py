@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -17,6 +17,7 @@ from licet.ingest.mapping import parse_mapping
 from licet.ingest.tabular import read_table
 from licet.ingest.write import ingest
 from licet.ledger.close import close
+from licet.model.billing import BillingDetails, Untaxed
 from licet.model.licenses import COLUMNS, Delivery, License, LicenseId, Party, RecipientId
 from licet.model.members import Choice, MemberId, SettingChange
 from licet.model.money import LedgerTerms
@@ -29,6 +30,7 @@ from licet.recall.catch_up import catch_up
 from licet.recall.chase import chase
 from licet.store import asof, attestations, books, facts, parties, recall_notices
 from licet.store import tables as t
+from licet.store.billing import OPERATOR, set_billing
 from licet.store.database import reading, transaction
 from licet.store.house import House
 from licet.store.lifecycle import Actor, offer
@@ -201,11 +203,28 @@ per_thousand = "40"
 """
 
 
+SELLER = BillingDetails(
+    name="The Platform SA",
+    street="1 Road",
+    extra="",
+    postcode="75001",
+    city="Paris",
+    country="FR",
+    vat_id="FR23334175221",
+    legal_id="",
+    untaxed=Untaxed.UNSAID,
+)
+ACME = replace(SELLER, name="Acme AI GmbH", city="Berlin", country="DE", vat_id="DE136695976")
+ACME = replace(ACME, street="Weg 1", postcode="10115", untaxed=Untaxed.REVERSE_CHARGE)
+
+
 def _close(platform: Platform) -> None:
-    """Price Acme's license, close every month that is over, and pay out."""
+    """Price the licenses, say who bills Acme, close every month that is over, and pay out."""
     terms = LedgerTerms(currency="USD", member_ppm=500_000, payment_days=30, seller="The Platform", basis="rows")
     with transaction(platform.house.database) as conn:
         books.set_terms(conn, terms, PUBLISHED)
+        set_billing(conn, OPERATOR, SELLER, PUBLISHED)
+        set_billing(conn, "acme", ACME, PUBLISHED)
         books.set_plan(conn, "acme_2024", PLAN, PUBLISHED)
         books.set_plan(conn, "nordlys_posts", PLAN, PUBLISHED)
     close(platform.house, platform.now)

@@ -1,5 +1,7 @@
 """Everybody, streamed: the same as asking for each member by name."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from licet.model.members import AccountStatus, Choice, Member, MemberId, NoticeShown, SettingChange
 from licet.model.records import Deletion, Hiding, Table
 from licet.store import asof, facts
-from licet.store.database import transaction
+from licet.store.database import reading, transaction
 from licet.store.everyone import every_fallen, every_subject
 from licet.store.house import House
 
@@ -78,3 +80,26 @@ def test_a_house_where_nothing_happened_streams_nobody(any_house: House) -> None
         assert rows.read_all().num_rows == 0
     with every_fallen(any_house.database, any_house.engine, 0) as rows:
         assert rows.read_all().num_rows == 0
+
+
+ANOTHER = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as index:
+    fcntl.lockf(index, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)
+"""
+"""A process that takes the lock which says that nobody else has the database open (SQLite's dead man's switch)."""
+
+
+def takes_the_index(house: House) -> bool:
+    command = [sys.executable, "-c", ANOTHER, f"{house.database.url.database}-shm"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_to_read_everybody_takes_no_lock_from_those_who_have_the_database_open(house: House) -> None:
+    with reading(house.database):
+        assert not takes_the_index(house)
+        with every_subject(house.database, house.engine, 0, PURPOSE, "acme", "v1") as rows:
+            rows.read_all()
+        with every_fallen(house.database, house.engine, 0) as rows:
+            rows.read_all()
+        assert not takes_the_index(house), "another process could cut the index that is in use here"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet as pq
 from sqlalchemy import select
 
+from licet.model.errors import IntegrityError
 from licet.model.licenses import Delivery, LicenseId, RecipientId
 from licet.model.records import Table
 from licet.store import ledger_tables as lt
@@ -110,6 +111,9 @@ def test_a_file_that_is_about_to_go_is_measured_first_and_one_that_cannot_be_kee
 
 def test_what_is_lost_is_written_down_as_lost_and_never_measured_again(house: House) -> None:
     assert measure(house, "l1", Table.POSTS, ["bucket-00000-x.parquet"], NOW) == 0
+    with pytest.raises(IntegrityError, match="mount the shared folder"):
+        give_up(house, "l1", Table.POSTS, ["bucket-00000-x.parquet"], NOW)
+    house.shared.folder("l1", Table.POSTS).mkdir(parents=True)
     assert give_up(house, "l1", Table.POSTS, ["bucket-00000-x.parquet"], NOW) == 1
     assert give_up(house, "l1", Table.POSTS, ["bucket-00000-x.parquet"], NOW) == 0
     assert known(house) == {"bucket-00000-x.parquet": (0, 0)}

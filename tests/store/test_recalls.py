@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from licet.model.errors import NotFound
 from licet.model.licenses import Delivery, License, LicenseId, SharedVersion
-from licet.model.recalls import State
+from licet.model.recalls import Recall, State
 from licet.model.records import Table
 from licet.store import facts, parties, recall_notices, recalls
 from licet.store.database import reading, transaction
@@ -176,3 +176,26 @@ def test_in_whatever_order_steps_are_asked_for_the_state_only_grows(
         places = [order.index(state) for state, _, _ in recalls.steps(conn, name)]
     assert places == sorted(set(places))
     assert places[-1] == max((order.index(state) for state in wanted), default=0)
+
+
+def test_recalls_are_listed_a_page_at_a_time_and_a_recipients_only_once_told(
+    any_house: House, granted: License, now: datetime
+) -> None:
+    with transaction(any_house.database) as conn:
+        facts.grant_license(conn, granted, b"k" * 32, now)
+    names = owe(any_house, *(version(granted, n, n, now + timedelta(hours=10 - n)) for n in range(1, 6)))
+    everybody, acme = (recalls.Sought(states=list(State), recipient_id=who) for who in ("", "acme"))
+    with transaction(any_house.database) as conn:
+        for name in names[1:4]:
+            recall_notices.queue(conn, recalls.recall_of(conn, name), "{}", now)
+
+    def named(found: list[Recall]) -> list[str]:
+        return [each.recall_id for each in found]
+
+    with reading(any_house.database) as conn:
+        assert named(recalls.some_of(conn, everybody, 2)) == names[:2:-1]
+        assert named(recalls.some_of(conn, everybody, 2, 4)) == names[:1]
+        assert recalls.how_many(conn, everybody) == 5
+        assert named(recalls.some_of(conn, acme, 9, by_due=True)) == names[3:0:-1]
+        assert recalls.how_many(conn, acme) == 3
+        assert recalls.how_many(conn, recalls.Sought(states=[State.CLOSED])) == 0

@@ -10,18 +10,17 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from licet.cli.configuration import configuration, now
 from licet.cli.terminal import LicetGroup, emit, errors, read_text, show
+from licet.ledger.close import LEASE
 from licet.ledger.close import close as close_months
 from licet.ledger.export import beancount, cloud_events
-from licet.ledger.invoice import as_html, as_pdf
 from licet.ledger.plan import PPM, parse_plan
 from licet.model.errors import InputError, NotFound, UsageError
-from licet.model.money import Invoice, LedgerTerms, Month, currency_of, decimal_of, micros_of, places, shown
+from licet.model.money import LedgerTerms, Month, currency_of, decimal_of, micros_of, places, shown
 from licet.store import asof, books, facts, ledger
 from licet.store.database import lease, reading, transaction
 from licet.store.deliveries import events_of
 from licet.store.statements import is_whole
 
-_LEASE: Final = "ledger"
 _PERCENT: Final = PPM // 100
 _MONTH: Final = click.option("--month", "month_text", default="", help="Such as 2025-03; all by default.")
 
@@ -153,44 +152,6 @@ def close(month_text: str, unpriced: bool) -> None:  # noqa: FBT001 # click pass
 
 
 @ledger_group.command()
-@click.argument("number", default="")
-@click.option("--recipient", "recipient_id", default="", help="Invoices of one recipient; of all by default.")
-@_MONTH
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write each as HTML and PDF here.")
-def invoice(number: str, recipient_id: str, month_text: str, out: Path | None) -> None:
-    """List invoices, or write them as HTML and PDF.
-
-    Example: licet ledger invoice 2025-03-acme --out invoices
-    """
-    with reading(configuration().open().database) as conn:
-        one = [ledger.invoice_of(conn, number)] if number else None
-        found = ledger.invoices_of(conn, recipient_id, _month(month_text)) if one is None else one
-    if out is not None:
-        files = [name for each in found for name in _write_invoice(each, out)]
-        emit({"written": [str(each) for each in files]}, [f"written: {each}" for each in files])
-        return
-    columns = ("invoice", "recipient", "month", "due", "net", "tax", "total", "currency")
-    rows = []
-    for each in found:
-        amounts = (each.net_micros, each.tax_micros, each.total_micros)
-        sums = (decimal_of(micros, places(each.currency)) for micros in amounts)
-        rows.append((each.number, each.recipient_id, str(each.month), str(each.due), *sums, each.currency))
-    show("invoices", columns, rows)
-
-
-def _write_invoice(found: Invoice, out: Path) -> list[Path]:
-    # A recipient's id is an identifier, so the number is a file's name.
-    files = {out / f"{found.number}.html": as_html(found).encode(), out / f"{found.number}.pdf": as_pdf(found)}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for path, content in files.items():
-            path.write_bytes(content)
-    except OSError as error:
-        raise InputError(f"`{out}` cannot be written: {error.strerror}", "choose another folder") from error
-    return list(files)
-
-
-@ledger_group.command()
 @click.option("--member", "member_id", default="", help="One member's, by license and month.")
 @_MONTH
 def earnings(member_id: str, month_text: str) -> None:
@@ -287,7 +248,7 @@ def check() -> None:
     Example: licet ledger check
     """
     house = configuration().open()
-    with lease(house.database, _LEASE), reading(house.database) as conn:
+    with lease(house.database, LEASE), reading(house.database) as conn:
         seals = books.seals(conn)
         broken = [str(month) for month, digest in seals if books.month_digest(conn, month) != digest]
         torn = [

@@ -1,12 +1,14 @@
 """`licet recipient` and `licet license`: who receives data, and under which agreement."""
 
 import json
+import re
 import secrets
+import unicodedata
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from sqlalchemy import Connection
@@ -24,6 +26,10 @@ from licet.store.database import reading, transaction
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+_RECIPIENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
+"""It stands in names of files, headers and accounts."""
+_LONGEST_NAME: Final = 200
+_STEERING: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _COLUMNS = tuple(dict.fromkeys(name for columns in COLUMNS.values() for name in columns))
 
 
@@ -35,6 +41,11 @@ def recipient() -> None:
     """
 
 
+def _steers(letter: str) -> bool:
+    """Tell whether a letter does something to those around it instead of being seen."""
+    return unicodedata.category(letter) == "Cc" or unicodedata.bidirectional(letter) in _STEERING
+
+
 @recipient.command()
 @click.argument("recipient_id")
 @click.option("--name", required=True, help="The company's name.")
@@ -43,8 +54,10 @@ def add(recipient_id: str, name: str) -> None:
 
     Example: licet recipient add acme --name "Acme AI"
     """
-    if not recipient_id.isidentifier():
-        raise UsageError(f"`{recipient_id}` cannot be an id", "use letters, digits and underscores")
+    if not _RECIPIENT.fullmatch(recipient_id):
+        raise UsageError(f"`{recipient_id}` cannot be an id", "use at most 48 letters of ASCII, digits and underscores")
+    if not 0 < len(name.strip()) <= _LONGEST_NAME or any(map(_steers, name)):
+        raise UsageError("that cannot be a name", f"write one line of at most {_LONGEST_NAME} letters")
     with transaction(configuration().open().database) as conn:
         parties.add_recipient(conn, recipient_id, name, now())
     emit({"recipient": recipient_id}, [f"{name} is registered as {recipient_id}"])

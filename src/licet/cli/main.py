@@ -11,6 +11,7 @@ from licet.cli.configuration import Configuration
 from licet.cli.contacts import key, webhook
 from licet.cli.demo import demo
 from licet.cli.ingesting import ingest_group
+from licet.cli.invoicing import billing, invoice
 from licet.cli.ledger import ledger_group, price_command
 from licet.cli.licensing import license_group, recipient
 from licet.cli.members import member, why
@@ -89,4 +90,5 @@ for _command in (
 for _command in (webhook, key):
     recipient.add_command(_command)
 license_group.add_command(price_command)
-ledger_group.add_command(payout)
+for _command in (invoice, billing, payout):
+    ledger_group.add_command(_command)

@@ -11,6 +11,7 @@ import click
 
 from licet.cli.configuration import configuration, now
 from licet.cli.terminal import read_text
+from licet.ledger.papers import PAPERS
 from licet.model.errors import UsageError
 from licet.recall.chaser import Chaser, Chasing
 from licet.recall.worker import Worker
@@ -25,7 +26,9 @@ def options(house: House, *, development_sign_in: bool, wait_s: float = 5.0, **b
     """Give the server its secret (kept in the database) and its bounds."""
     with transaction(house.database) as conn:
         secret = house_secret(conn, "server")
-    return ServerOptions(secret=secret, wait_s=wait_s, development_sign_in=development_sign_in, clock=now, **bounds)
+    return ServerOptions(
+        secret=secret, wait_s=wait_s, development_sign_in=development_sign_in, clock=now, papers=PAPERS, **bounds
+    )
 
 
 _ABOVE_0 = click.FloatRange(min=0, min_open=True)

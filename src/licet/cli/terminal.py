@@ -86,7 +86,9 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> N
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(
-            column, justify="right" if rows and isinstance(rows[0][columns.index(column)], int) else "left"
+            column,
+            justify="right" if rows and isinstance(rows[0][columns.index(column)], int) else "left",
+            overflow="fold",  # what is cut cannot be copied
         )
     for row in rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))

@@ -5,7 +5,7 @@ that no month names is nobody's, and what makes a month closed is one transactio
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,7 @@ from licet.model.licenses import License
 from licet.model.money import Invoice, InvoiceLine, LedgerTerms, LineKind, Month, Transaction, Usage
 from licet.model.records import Table
 from licet.store import books, deliveries, parties
+from licet.store.billing import OPERATOR, billing_of
 from licet.store.books import MonthBook, RecallCredit
 from licet.store.database import lease, reading, transaction
 from licet.store.engine import BATCH, parquet
@@ -172,8 +173,8 @@ def _priced(conn: Connection, month: Month, terms: LedgerTerms, *, unpriced: boo
         usage = deliveries.month_usage(conn, license_id, month, once=once) if license_id in delivered else []
         lines = price(plan, license_id, usage, _days(conn, license_, month), month.days)
         attested = [each for each in recalls if each.license_id == license_id]
-        credited, notes = _credits(conn, license_, plan, attested, usage, lines)
         booked = [_correction(each, plan) for each in due if each.license_id == license_id]
+        credited, notes = _credits(conn, license_, plan, attested, usage, (*lines, *booked))
         whole = (*lines, *credited, *booked)
         if usage or whole or notes:
             one = _Priced(license_=license_, plan=plan, usage=tuple(usage), lines=whole, credits=notes)
@@ -239,7 +240,7 @@ def _credits(
         line for each in invoices_of(conn, license_.recipient_id) for line in each.lines if line.license_id == name
     ]
     charged = sum(line.micros for line in (*earlier, *lines) if line.kind not in {LineKind.CREDIT, LineKind.CORRECTION})
-    left = charged + sum(line.micros for line in earlier if line.kind == LineKind.CREDIT)
+    left = max(0, sum(line.micros for line in (*earlier, *lines)))
     standing = Standing(charged_micros=charged, rows=sum(counted.values()), starts=license_.starts, ends=license_.ends)
     open_rows = {table: rows - books.credited_rows(conn, name).get(table, 0) for table, rows in counted.items()}
     given, notes = [], []
@@ -249,10 +250,10 @@ def _credits(
             open_rows[table] = open_rows.get(table, 0) - rows
             recalled = Recalled(recall_id=each.recall_id, table=table, rows=rows, opened=each.opened)
             line = credit(plan, name, recalled, standing)
-            if -line.micros <= left and line.micros:
-                given.append(line)
-                left += line.micros
-            micros = -line.micros if given and given[-1] is line else 0
+            micros = min(left, -line.micros)
+            left -= micros
+            if micros:
+                given.append(replace(line, micros=-micros))
             notes.append(RecallCredit(recall_id=each.recall_id, table=table, license_id=name, rows=rows, micros=micros))
     return given, tuple(notes)
 
@@ -281,6 +282,8 @@ def _invoices(
     conn: Connection, month: Month, terms: LedgerTerms, priced: Sequence[_Priced], now: datetime
 ) -> list[Invoice]:
     by_recipient: dict[str, list[_Priced]] = {}
+    own = billing_of(conn, OPERATOR)
+    seller = terms.seller or "\n".join(own.lines if own else ())
     for each in priced:
         if each.lines:
             by_recipient.setdefault(each.license_.recipient_id, []).append(each)
@@ -293,7 +296,7 @@ def _invoices(
             issued=now,
             due=now.date() + timedelta(days=terms.payment_days),
             currency=terms.currency,
-            seller=terms.seller,
+            seller=seller,
             lines=tuple(line for one in theirs for line in one.lines),
             net_micros=sum(one.net for one in theirs),
             tax_micros=sum(tax_of(one.lines, terms.currency) for one in theirs),

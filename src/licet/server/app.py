@@ -82,6 +82,7 @@ def create_app(house: House, options: ServerOptions) -> FastAPI:
         app.include_router(room.router)
     for pages in (assets, doors, member, money, takeout, recipient, operator, notices, licensing, log_page):
         app.include_router(pages.router)
+    app.include_router(doors.nowhere)
     app.include_router(files.router, dependencies=[Depends(file_gate)])
     app.add_middleware(Audited, trail=app.state.trail, clock=options.clock, prefix=sharing.PREFIX)
     return app

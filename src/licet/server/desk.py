@@ -1,6 +1,6 @@
 """What every request can reach: the house, the options, the read barrier, and what is kept while it is current."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, ParamSpec, TypeVar
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from licet.model.errors import Unavailable
 from licet.model.licenses import License
+from licet.model.money import Invoice
 from licet.model.records import Table
 from licet.policy.notice import Notice, digest
 from licet.server.barrier import Barrier
@@ -85,6 +86,8 @@ class ServerOptions:
     audit_queue: int = 10_000
     """Requests whose record may be unwritten; beyond, requests are refused."""
     clock: Callable[[], datetime] = utc_now
+    papers: Mapping[str, Callable[[Connection, Invoice], bytes]] = field(default_factory=dict)
+    """The forms in which a recipient takes an invoice away, by what the file's name ends with."""
 
 
 @dataclass(slots=True, kw_only=True)

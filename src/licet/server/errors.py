@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from licet.model.errors import InputError, LicetError, NotFound, Refused, Unavailable, UsageError
@@ -99,4 +100,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(LicetError, _licet_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(DataError, _unreadable)  # a value that no database holds, such as a NUL
     app.add_exception_handler(Exception, _unforeseen)

@@ -95,6 +95,9 @@ class OpenId:
         except (OAuthError, JoseError) as error:
             # Its text may quote the token.
             log.warning("a sign-in was refused: %s", type(error).__name__)
+            if isinstance(error, JoseError):
+                # A key that is not named in the token may have been replaced: the next sign-in asks for it anew.
+                self._client.server_metadata.pop("jwks", None)
             raise Refused("the provider did not confirm the sign-in", "sign in again") from error
         except (httpx2.HTTPError, RuntimeError, ValueError) as error:
             raise _silent(error) from error

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from licet.model.errors import UsageError
+from licet.model.errors import Refused, UsageError
 from licet.server import session
 from licet.server.desk import AtDesk, Desk, ServerOptions
 from licet.server.errors import JSON, WireError, malformed, missing
@@ -64,8 +64,7 @@ SignInBody = Annotated[dict[str, object], Depends(_sign_in_body)]
 @router.post("/sign-in")
 def sign_in(request: Request, desk: AtDesk, said: SignInBody) -> Response:
     """Sign in as any member, in development only."""
-    if not desk.options.development_sign_in:
-        raise missing("the development sign-in is off")
+    require_development(request, desk)
     member_id = said.get("member_id")
     if not isinstance(member_id, str) or not member_id:
         raise malformed("member_id is missing")
@@ -81,6 +80,23 @@ def sign_out(request: Request, desk: AtDesk) -> Response:
     response = Response(json.dumps({}), media_type=JSON)
     session.end(request, desk, response)
     return response
+
+
+def require_development(request: Request, desk: Desk) -> None:
+    """Refuse the development sign-in where it is off, or where another name than this machine's own leads here.
+
+    A page from elsewhere whose name is made to point here would else be let in as anybody.
+
+    Raises:
+        WireError: 404, it is off.
+        Refused: the request names another host.
+    """
+    if not desk.options.development_sign_in:
+        raise missing("the development sign-in is off")
+    if not _is_loopback(request.url.hostname or ""):
+        raise Refused(
+            "the development sign-in is for this machine only", "open http://127.0.0.1 with the server's port"
+        )
 
 
 def require_member(desk: Desk, member_id: str) -> None:

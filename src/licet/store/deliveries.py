@@ -118,40 +118,12 @@ def month_usage(conn: Connection, license_id: str, month: Month, *, once: bool) 
 
 
 def billed_files(conn: Connection, license_id: str, month: Month, *, once: bool) -> list[tuple[int, str, int]]:
-    """Give each file billed in a month, if its rows by member are known: its number, where they are, how often."""
+    """Give each file billed in a month whose rows are known by member: its number, where they are, how often."""
     g = _times(license_id, month, once=once)
     f = lt.metered_file.c
     query = select(f.number, f.lines, g.c.billed).select_from(g.join(lt.metered_file, and_(*_same_file(license_id, g))))
-    rows = conn.execute(query.where(g.c.billed > 0, f.lines != "").order_by(f.number))
+    rows = conn.execute(query.where(g.c.billed > 0, f.lines != "", f.rows > 0).order_by(f.number))
     return [(int(number), str(lines), int(billed)) for number, lines, billed in rows]
-
-
-def running_usage(conn: Connection, license_id: str, month: Month) -> list[Usage]:
-    """Give what a license was delivered and no close has counted yet, by table, as usage of the running month.
-
-    A file that is not yet measured (a minute at most after it was fetched) is there without rows. Nothing is billed.
-    """
-    d, u, f = t.delivery.c, lt.usage_line.c, lt.metered_file.c
-    key = (d.license_id, d.record_table, d.version, d.file)
-    counted = exists().where(*(u[each.name] == each for each in key))
-    due = select(*key).distinct().where(d.license_id == license_id, d.bytes > 0, d.file.not_like(KEYS), ~counted)
-    g = due.subquery()
-    source = g.outerjoin(lt.metered_file, and_(*_same_file(license_id, g)))
-    sums = (func.coalesce(func.sum(held), 0) for held in (f.rows, f.tokens))
-    query = select(g.c.record_table, func.count(), *sums).select_from(source).group_by(g.c.record_table)
-    return [
-        Usage(
-            license_id=license_id,
-            month=month,
-            table=Table(table),
-            files=int(files),
-            rows=int(rows),
-            tokens=int(tokens),
-            billed_rows=0,
-            billed_tokens=0,
-        )
-        for table, files, rows, tokens in conn.execute(query.order_by(g.c.record_table))
-    ]
 
 
 def _times(license_id: str, month: Month, *, once: bool) -> Subquery:

@@ -7,10 +7,8 @@ transaction in common with whoever took the number.
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
-from urllib.parse import quote
 
 import adbc_driver_postgresql.dbapi
-import adbc_driver_sqlite.dbapi
 import duckdb
 import pyarrow as pa
 from sqlalchemy import BigInteger, CompoundSelect, Engine, Select, String
@@ -19,6 +17,7 @@ from sqlalchemy.dialects import postgresql
 from licet.model.members import EVERY_RECIPIENT
 from licet.model.schemas import SUBJECTS
 from licet.store import asof
+from licet.store.database import reading
 from licet.store.engine import BATCH, LocalEngine
 
 Query: TypeAlias = Select[Any] | CompoundSelect[Any]
@@ -38,6 +37,7 @@ _SETTLED = f"""
     FROM choices AS c LEFT JOIN shown AS n ON n.member_id = c.member_id"""
 
 _KINDS = {String: "VARCHAR", BigInteger: "BIGINT"}
+_TYPES = {String: pa.string(), BigInteger: pa.int64()}
 
 _FALLEN = "SELECT record_table, record_id, MAX(before_seq) AS before_seq FROM deletion GROUP BY ALL"
 
@@ -76,20 +76,39 @@ def _streamed(
 
 def _copied(database: Engine, session: duckdb.DuckDBPyConnection, name: str, query: Query) -> None:
     """Keep the rows of a database's query in a table of the session, which spills beyond its memory limit."""
-    with _connected(database) as connection, connection.cursor() as cursor:
-        cursor.execute(*_text(database, query))
-        session.register(f"{name}_rows", cursor.fetch_record_batch())
+    with _read(database, query) as rows:
+        session.register(f"{name}_rows", rows)
         # Of an empty answer a driver does not know the types.
         columns = ", ".join(f"CAST({c.name} AS {_KINDS[type(c.type)]}) AS {c.name}" for c in query.selected_columns)
         session.execute(f"CREATE TEMP TABLE {name} AS SELECT {columns} FROM {name}_rows")
         session.unregister(f"{name}_rows")
 
 
-def _connected(database: Engine) -> Any:  # noqa: ANN401 # the drivers' types come without stubs
+@contextlib.contextmanager
+def _read(database: Engine, query: Query) -> Iterator[pa.RecordBatchReader]:
+    """Give the rows of a database's query as they come."""
+    text, values = _text(database, query)
     if database.dialect.name == "sqlite":
-        return adbc_driver_sqlite.dbapi.connect(f"file:{quote(str(database.url.database))}?mode=ro")
-    url = database.url.set(drivername="postgresql")
-    return adbc_driver_postgresql.dbapi.connect(url.render_as_string(hide_password=False))
+        # By the one library that this process opens the file with: a second one that closes it would take the locks
+        # of the first along, and another process could then cut the shared index under it (SIGBUS).
+        with reading(database) as conn:
+            cursor = conn.exec_driver_sql(text, tuple(values)).cursor
+            yield pa.RecordBatchReader.from_batches(_schema(query), _batches(cursor, _schema(query)))
+        return
+    url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with adbc_driver_postgresql.dbapi.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(text, values)
+        yield cursor.fetch_record_batch()
+
+
+def _schema(query: Query) -> pa.Schema:
+    return pa.schema([(column.name, _TYPES[type(column.type)]) for column in query.selected_columns])
+
+
+def _batches(cursor: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 # DBAPI cursors have no type
+    while rows := cursor.fetchmany(BATCH):
+        columns = zip(*rows, strict=True)
+        yield pa.record_batch([pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)], schema=schema)
 
 
 def _text(database: Engine, query: Query) -> tuple[str, list[Any]]:

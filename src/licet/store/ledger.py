@@ -1,6 +1,7 @@
 """Questions about money: what was counted, invoiced, earned and paid out. Only closed months are ever told of."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -151,14 +152,8 @@ def payouts_of(conn: Connection, member_id: str) -> list[Payout]:
     ]
 
 
-def balance_of(conn: Connection, shared: SharedTables, member_id: str) -> Balance:
-    """Give how a member stands.
-
-    Raises:
-        IntegrityError: a statement is lost.
-    """
-    earned = earnings_of(conn, shared, member_id)
-    paid = payouts_of(conn, member_id)
+def balance(earned: Sequence[Earning], paid: Sequence[Payout]) -> Balance:
+    """Give how a member stands who earned and was paid all this."""
     return Balance(
         earned_micros=sum(each.micros for each in earned),
         paid_micros=sum(each.micros for each in paid),

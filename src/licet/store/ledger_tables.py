@@ -186,3 +186,22 @@ member_values = Table(
     Index("member_values_license", "license_id", "at_us"),
 )
 """Which Parquet file has what members' data were found to be worth, as a basis for sharing."""
+
+billing_details = Table(
+    "billing_details",
+    metadata,
+    Column("n", _NUMBER, primary_key=True),
+    Column("party", String(64), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("street", Text, nullable=False),
+    Column("extra", Text, nullable=False),
+    Column("postcode", Text, nullable=False),
+    Column("city", Text, nullable=False),
+    Column("country", String(2), nullable=False),
+    Column("vat_id", String(16), nullable=False),
+    Column("legal_id", Text, nullable=False),
+    Column("untaxed", String(16), nullable=False),
+    Index("billing_details_party", "party", "n"),
+)
+"""What invoices say of a recipient, or of the operator where `party` is empty; the newest of a party holds."""

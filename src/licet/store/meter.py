@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet as pq
 from sqlalchemy import Connection, insert, select
 
+from licet.model.errors import IntegrityError
 from licet.model.records import Table
 from licet.store import ledger_tables as lt
 from licet.store import tables as t
@@ -168,10 +169,15 @@ def give_up(house: House, license_id: str, table: Table, names: Sequence[str], a
     """Write down fetched files whose bytes went before they were measured, and return how many.
 
     Their rows are what the commit states that added them; their tokens, and whose rows they were, are lost.
+
+    Raises:
+        IntegrityError: the table's whole folder is not there, so that nothing tells what went.
     """
     with lease(house.database, f"meter {license_id}"):
         with reading(house.database) as conn:
             lost = unmeasured(conn, license_id, table, names)
+        if lost and not house.shared.folder(license_id, table).is_dir():
+            raise IntegrityError(f"the shared files of `{license_id}/{table}` are not there", "mount the shared folder")
         if lost:
             stated = _stated(house.shared, license_id, table, set(lost))
             found = [

@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, case, func, select
 
+from licet.model.licenses import License
 from licet.model.members import EVERY_RECIPIENT, Choice
 from licet.model.money import LineKind
 from licet.store import tables as t
@@ -147,13 +148,13 @@ def thinned(points: list[Point], most: int = 60) -> list[Point]:
     return [points[round(n * step)] for n in range(most)]
 
 
-def charged_per_row(conn: Connection, license_id: str) -> tuple[int, int, str] | None:
+def charged_per_row(conn: Connection, license_: License) -> tuple[int, int, str] | None:
     """Give what a license's closed months were charged (micro-units), for how many billed rows, and the currency.
 
     Credits and corrections are left out; None where no month that charged for rows is closed.
     """
-    rows = sum(each.billed_rows for each in usage_of(conn, license_id))
-    invoices = invoices_of(conn)
-    lines = [line for invoice in invoices for line in invoice.lines if line.license_id == license_id]
+    rows = sum(each.billed_rows for each in usage_of(conn, license_.license_id))
+    invoices = invoices_of(conn, license_.recipient_id)
+    lines = [line for invoice in invoices for line in invoice.lines if line.license_id == license_.license_id]
     charged = sum(line.micros for line in lines if line.kind not in {LineKind.CREDIT, LineKind.CORRECTION})
     return (charged, rows, invoices[0].currency) if rows and invoices else None

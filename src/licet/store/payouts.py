@@ -68,13 +68,12 @@ def payouts_in(conn: Connection, payout_id: str) -> Iterator[tuple[str, int, str
     """Give the payouts of one run: member, micro-units, currency, in the order of members.
 
     Raises:
-        NotFound: there was no such run.
+        NotFound: there was no such run; known before the first is asked for.
     """
     c, run = lt.payout.c, lt.payout_run.c
-    query = select(c.member_id, c.micros, run.currency).select_from(_FINISHED).where(c.payout_id == payout_id)
-    rows = conn.execute(query.order_by(c.member_id).execution_options(yield_per=AT_ONCE))
-    first = rows.fetchone()
-    if first is None:
+    known = conn.execute(select(run.currency).where(run.payout_id == payout_id)).scalar_one_or_none()
+    if known is None:
         raise NotFound(f"no payout `{payout_id}`", "`licet ledger payout` makes one")
-    yield (first.member_id, first.micros, first.currency)
-    yield from ((row.member_id, row.micros, row.currency) for row in rows)
+    query = select(c.member_id, c.micros).where(c.payout_id == payout_id).order_by(c.member_id)
+    rows = conn.execute(query.execution_options(yield_per=AT_ONCE))
+    return ((row.member_id, row.micros, known) for row in rows)

@@ -107,11 +107,6 @@ def notice_of(conn: Connection, recall_id: str) -> RecallNotice | None:
     return None if row is None else _notice(row)
 
 
-def notices(conn: Connection) -> dict[str, RecallNotice]:
-    """Give every notice by its recall."""
-    return {row.recall_id: _notice(row) for row in conn.execute(select(t.recall_notice))}
-
-
 def feed(conn: Connection, recipient_id: str, after: int, limit: int) -> list[RecallNotice]:
     """Give a recipient's notices that come after a place, oldest first."""
     c = t.recall_notice.c

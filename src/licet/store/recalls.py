@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -130,6 +131,36 @@ def recalls_of(conn: Connection, license_id: str = "", states: Iterable[State] =
     query = select(t.recall).where(c.state.in_([str(state) for state in states])).order_by(c.as_of_seq, c.recall_id)
     if license_id:
         query = query.where(c.license_id == license_id)
+    return _with_departures(conn, conn.execute(query).all())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """Which recalls are looked for: of some states, and those that one recipient was told of, or everybody's."""
+
+    states: Sequence[State]
+    recipient_id: str = ""
+
+    def conditions(self) -> Sequence[ColumnElement[bool]]:
+        """Give what holds of them."""
+        c = t.recall.c
+        wanted: list[ColumnElement[bool]] = [c.state.in_([str(state) for state in self.states])]
+        if self.recipient_id:
+            told = exists().where(t.recall_notice.c.recall_id == c.recall_id)
+            wanted += [c.recipient_id == self.recipient_id, told]
+        return wanted
+
+
+def how_many(conn: Connection, sought: Sought) -> int:
+    """Count recalls."""
+    return int(conn.execute(select(func.count()).select_from(t.recall).where(*sought.conditions())).scalar_one())
+
+
+def some_of(conn: Connection, sought: Sought, most: int, skip: int = 0, *, by_due: bool = False) -> list[Recall]:
+    """Give so many recalls after some others, the newest first, or the first to be due first."""
+    c = t.recall.c
+    order = (c.due_us, c.recall_id) if by_due else (c.as_of_seq.desc(), c.recall_id.desc())
+    query = select(t.recall).where(*sought.conditions()).order_by(*order).limit(most).offset(skip)
     return _with_departures(conn, conn.execute(query).all())
 
 

@@ -7,6 +7,7 @@ import pytest
 from page_tour import Visitor
 from platform_history import Platform
 
+from licet.ledger.papers import PAPERS
 from licet.store.house import open_house
 
 
@@ -22,7 +23,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 @pytest.fixture
 def site(platform: Platform, serving: Callable[..., object]) -> Iterator[str]:
     """The address of the served platform."""
-    with serving(platform) as url:  # type: ignore[attr-defined]
+    with serving(platform, papers=PAPERS) as url:  # type: ignore[attr-defined]
         yield url
 
 

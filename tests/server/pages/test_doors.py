@@ -2,6 +2,9 @@
 
 import json
 import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -9,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from platform_history import ADA
 
+from licet.model.members import Member, MemberId
+from licet.server.pages import licensing, member, money, notices, operator, recipient, takeout
 from licet.server.pages.doors import HOME, following_of
 from licet.server.session import Role
-from licet.store import credentials
+from licet.store import credentials, facts
 from licet.store.credentials import Kind
 from licet.store.database import transaction
 
@@ -118,7 +123,9 @@ def test_a_form_without_its_sessions_token_changes_nothing(visit) -> None:
         assert answer.status_code == 403
 
 
-@pytest.mark.parametrize("header", [{"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}])
+@pytest.mark.parametrize(
+    "header", [{"Origin": "https://elsewhere.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+)
 def test_a_form_of_another_site_is_refused_even_at_the_door(site, header) -> None:
     sent = {"role": "member", "member_id": ADA}
     assert httpx.post(f"{site}/sign-in/development", data=sent, headers=header).status_code == 403
@@ -153,3 +160,85 @@ def test_a_language_is_remembered_and_the_way_back_stays_inside(visit) -> None:
     answer = visitor.get("/language/en", params={"next": "//elsewhere.example"}, follow_redirects=False)
     assert answer.headers["location"] == "/sign-in"
     assert visitor.get("/language/xx").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/member/nothing", "/recipient/a/b", "/operator/x", "/member/choice"])
+def test_an_address_that_is_none_is_told_on_a_page(visit, path) -> None:
+    answer = visit("member", ADA).get(path)
+    assert answer.status_code == 404
+    assert "There is nothing here" in answer.text
+    assert "content-security-policy" in answer.headers
+
+
+def test_a_failure_nobody_foresaw_is_told_on_a_page_and_quotes_nothing(visit, monkeypatch, caplog) -> None:
+    visitor = visit("member", ADA)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(ADA)
+
+    monkeypatch.setattr("licet.server.pages.member.disclosures", fail)
+    answer = visitor.get("/member/data")
+    assert answer.status_code == 500
+    assert "failed on our side" in answer.text
+    assert ADA not in answer.text.partition("<main")[2]
+    assert "RuntimeError" in caplog.text
+    assert f"RuntimeError: {ADA}" not in caplog.text
+
+
+@pytest.fixture
+def on_postgresql(any_house, serving) -> Iterator[str]:
+    """The address of a house on PostgreSQL in which there is one member."""
+    now = datetime(2025, 6, 1, tzinfo=UTC)
+    with transaction(any_house.database) as conn:
+        facts.record_members(conn, [Member(member_id=MemberId("x:1"), platform="x", region="US")], now)
+    with serving(SimpleNamespace(house=any_house, clock=lambda: now)) as url:
+        yield url
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_no_database_can_hold_is_no_failure_of_ours(on_postgresql) -> None:
+    with httpx.Client(base_url=on_postgresql, follow_redirects=True) as visitor:
+        sent = {"role": "member", "member_id": "a\0b"}
+        assert visitor.post("/sign-in/development", data=sent).status_code == 400
+        assert visitor.post("/sign-in", json={"member_id": "a\0b"}).status_code == 400
+        visitor.post("/sign-in/development", data=sent | {"member_id": "x:1"}).raise_for_status()
+        assert visitor.get("/member/receipts/99999999999999999999").status_code == 400
+        assert visitor.get("/settings/x", params={"recipient": "\0"}).status_code == 400
+        visitor.post("/sign-in/development", data={"role": "operator"}).raise_for_status()
+        for path in ("/operator/licenses/%00", "/operator/recalls/%00", "/operator?purpose=%00"):
+            assert visitor.get(path).status_code in {400, 404}
+        assert visitor.get("/operator/audit", params={"until": "9999-12-31", "since": "0001-01-01"}).status_code == 400
+
+
+ROUTES = [
+    (method, re.sub(r"\{[^}]+\}", "1", route.path))
+    for room in (member, money, takeout, recipient, operator, notices, licensing)
+    for route in room.router.routes
+    for method in sorted(route.methods)
+]
+
+
+def test_no_page_forgets_its_role_and_no_form_its_token(visit, platform) -> None:
+    people = {
+        Role.MEMBER: visit("member", ADA),
+        Role.OPERATOR: visit("operator"),
+        Role.RECIPIENT: visit("recipient", token=platform.tokens["acme"]),
+    }
+    assert len(ROUTES) > 30
+    for method, path in ROUTES:
+        owner = Role(path.split("/")[1])
+        for role, visitor in people.items():
+            sent = {"choice": "deny", "purpose": "third_party_training", "state": "active", "understood": "yes"}
+            answer = visitor.request(method, path, data=sent if method == "POST" else None, follow_redirects=False)
+            if role is not owner:
+                assert (answer.status_code, answer.headers["location"][:9]) == (303, "/sign-in?"), (method, path, role)
+            elif method == "POST":
+                assert answer.status_code == 403, (method, path)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "192.0.2.1"])
+def test_a_name_made_to_point_here_opens_no_development_door(site, host) -> None:
+    headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+    form = {"role": "member", "member_id": ADA}
+    assert httpx.post(f"{site}/sign-in/development", data=form, headers=headers).status_code == 403
+    assert httpx.post(f"{site}/sign-in", json={"member_id": ADA}, headers=headers).status_code == 403

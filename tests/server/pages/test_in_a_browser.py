@@ -10,8 +10,9 @@ from page_tour import TOUR, Stop, enter, visit
 from platform_history import ADA, PURPOSE
 from playwright.sync_api import Browser, Page, expect
 
-from licet.store import asof, facts
-from licet.store.database import reading
+from licet.store import asof, facts, tables
+from licet.store.database import reading, transaction
+from licet.store.parties import recipients
 
 MOST_BYTES = 50_000
 SHIFTS = """() => new Promise(done => {
@@ -62,6 +63,36 @@ def test_every_page_is_accessible_small_and_still(browser, site, platform, axe, 
     found = page.evaluate("axe.run().then(found => found.violations)")
     assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
     context.close()
+
+
+UNWIELDY = "Gesellschaftfürkünstlicheintelligenz" * 5 + " شركة البيانات والذكاء الاصطناعي <b>&"
+NAMING = {
+    "member-choice",
+    "member-data",
+    "member-receipts",
+    "recipient-licenses",
+    "recipient-usage",
+    "recipient-invoice",
+}
+NAMING |= {"operator-overview", "operator-licenses", "operator-license", "operator-recalls", "operator-recall"}
+
+
+def test_no_name_breaks_a_page(browser, site, platform) -> None:
+    with transaction(platform.house.database) as conn:
+        before = dict(recipients(conn))
+        conn.execute(tables.recipient.update().values(name=UNWIELDY))
+    widths = {}
+    for stop in (each for each in TOUR if each.name in NAMING):
+        context = enter(browser, site, platform, stop, viewport={"width": 320, "height": 800})
+        page = context.new_page()
+        visit(page, site, stop)
+        widths[stop.name] = page.evaluate("document.documentElement.scrollWidth")
+        context.close()
+    with transaction(platform.house.database) as conn:
+        for recipient_id, each in before.items():
+            which = tables.recipient.c.recipient_id == recipient_id
+            conn.execute(tables.recipient.update().where(which).values(name=each))
+    assert {stop: width for stop, width in widths.items() if width > 320} == {}
 
 
 def test_a_page_in_french_is_accessible_too(browser, site, platform, axe) -> None:

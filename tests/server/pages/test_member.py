@@ -134,10 +134,14 @@ def test_everything_comes_along_in_one_file(visit) -> None:
         posts = [json.loads(line) for line in archive.read("records/posts.jsonl").splitlines()]
         sharing = json.loads(archive.read("sharing.json"))
         account = json.loads(archive.read("account.json"))
+        money = json.loads(archive.read("earnings.json"))
     assert {post["author_id"] for post in posts} == {ADA}
     assert len(posts) >= 76
     assert {one["recipient"] for one in sharing} == {"Acme AI", "Nordlys Research"}
     assert account["region"] == "US"
+    shown = visit("member", ADA).get("/member/earnings").text
+    assert money["earned"]
+    assert all(one["license"] == "acme_2024" and f"{one['rows']:,}" in shown for one in money["earned"])
 
 
 def test_downloads_have_a_pace(visit, somebody) -> None:

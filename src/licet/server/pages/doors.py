@@ -15,11 +15,13 @@ from licet.server.pages.forms import AnyForm, Form
 from licet.server.pages.languages import COOKIE, LANGUAGES
 from licet.server.pages.rendering import PageRoute, page, to
 from licet.server.session import DEVELOPMENT, PROVIDER, Role
-from licet.server.sign_in import require_member
+from licet.server.sign_in import require_development, require_member
 from licet.store.credentials import Holder, holder_of_client, holder_of_token
 from licet.store.database import reading
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+nowhere = APIRouter(route_class=PageRoute, include_in_schema=False)
+"""Whatever else is asked for below the pages; comes after all of them."""
 
 HOME: Final = {Role.MEMBER: "/member", Role.RECIPIENT: "/recipient", Role.OPERATOR: "/operator"}
 DEVELOPER: Final = "developer"
@@ -111,8 +113,7 @@ def _recognized(desk: Desk, arrival: openid.Arrival) -> str:
 def come_in_as(request: Request, desk: AtDesk, form: AnyForm) -> Response:
     """Sign in as any member or as an operator, in development only."""
     role = Role.OPERATOR if form.get("role") == Role.OPERATOR else Role.MEMBER
-    if not desk.options.development_sign_in:
-        raise missing("the development sign-in is off")
+    require_development(request, desk)
     who = DEVELOPER if role is Role.OPERATOR else form.get("member_id")
     if role is Role.MEMBER:
         require_member(desk, who)
@@ -174,3 +175,15 @@ def choose_language(request: Request, desk: AtDesk, language: str, following: Fo
     secure = session.is_secure(request, desk)
     response.set_cookie(COOKIE, language, max_age=_YEAR_S, httponly=True, samesite="lax", secure=secure)
     return response
+
+
+def get_nothing(request: Request) -> Response:
+    """Say on a page that there is none; a slash too many is no other address."""
+    path = request.url.path
+    if path.endswith("/"):
+        return to(path.rstrip("/"))
+    raise missing("no such page")
+
+
+for _home in HOME.values():
+    nowhere.get(_home + "/{rest:path}")(get_nothing)

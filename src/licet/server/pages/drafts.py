@@ -59,7 +59,7 @@ class Drafts:
         with self._lock:
             self._kept[fresh.draft_id] = fresh
             if len(self._kept) > MOST:
-                del self._kept[next(iter(self._kept))]
+                self._kept.pop(next(iter(self._kept))).shifts.cancel()
         return fresh
 
     def get(self, draft_id: str) -> Draft | None:

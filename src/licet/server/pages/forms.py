@@ -58,7 +58,7 @@ def require_same_site(request: Request, desk: Desk) -> None:
         Refused: it does.
     """
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-    ours = {request.url.netloc, urlsplit(desk.options.public_url).netloc}
+    ours = {request.url.netloc, urlsplit(desk.options.public_url).netloc} - {""}
     foreign = site is not None and site != "same-origin"
     if foreign or (origin is not None and urlsplit(origin).netloc not in ours):
         raise Refused("the form comes from another site", "open the page here and send it again")

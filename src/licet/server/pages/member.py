@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy import Connection
 
 from licet.model.errors import InputError
@@ -210,6 +210,6 @@ def _receipt(desk: Desk, session: Session, seq: int) -> dict[str, Any]:
 
 
 @router.get("/receipts/{seq}")
-def get_receipt(desk: AtDesk, session: AtMember, seq: int) -> Response:
+def get_receipt(desk: AtDesk, session: AtMember, seq: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
     """Give the receipt of one choice as a file."""
     return as_file(_receipt(desk, session, seq), f"receipt-{seq}.json")

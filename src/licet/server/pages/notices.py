@@ -145,7 +145,7 @@ def get_draft(request: Request, desk: AtDesk, session: AtOperator, draft_id: str
         return sentence(reason, drafted.after) or sentence(reason, drafted.before)
 
     with reading(desk.house.database) as conn:
-        charged = {each.license.license_id: charged_per_row(conn, each.license.license_id) for each in shifts or ()}
+        charged = {each.license.license_id: charged_per_row(conn, each.license) for each in shifts or ()}
     counted = None if shifts is None else [summed(each, charged[each.license.license_id]) for each in shifts]
     shown = {"draft": draft, "counted": counted, "why": why}
     return page(request, "operator_draft.html", session, shown)

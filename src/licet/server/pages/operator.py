@@ -2,9 +2,9 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from licet.model.errors import InputError
 from licet.model.recalls import Recall, State
@@ -25,6 +25,10 @@ router = APIRouter(prefix="/operator", route_class=PageRoute, include_in_schema=
 PURPOSE: Final = "third_party_training"
 SHOWN: Final = 50
 """Recalls or requests on one page, at most."""
+Skip = Annotated[int, Query(ge=0, lt=10**9)]
+"""How many recalls stand on the pages before."""
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 9998
 _UNSETTLED: Final = recalls.UNSETTLED
 
 
@@ -73,13 +77,13 @@ def get_overview(request: Request, desk: AtDesk, session: AtOperator, purpose: s
 
 
 @router.get("/recalls")
-def get_recalls(request: Request, desk: AtDesk, session: AtOperator, state: str = "") -> Response:
-    """List recalls, the newest first, of one state or of all; overdue ones are marked."""
-    wanted = [State(state)] if state in set(State) else list(State)
+def get_recalls(request: Request, desk: AtDesk, session: AtOperator, state: str = "", skip: Skip = 0) -> Response:
+    """List recalls, the newest first, of one state or of all, a page at a time; overdue ones are marked."""
+    sought = recalls.Sought(states=[State(state)] if state in set(State) else list(State))
     with reading(desk.house.database) as conn:
-        found = recalls.recalls_of(conn, states=wanted)
+        found, count = recalls.some_of(conn, sought, SHOWN, skip), recalls.how_many(conn, sought)
         counts, names = overview.recalls_by_state(conn), dict(recipients(conn))
-    shown = {"recalls": list(reversed(found))[:SHOWN], "all": len(found), "names": names, "now": desk.now()}
+    shown = {"recalls": found, "skip": skip, "most": SHOWN, "all": count, "names": names, "now": desk.now()}
     states = [(str(each), counts.get(str(each), 0)) for each in State]
     return page(request, "operator_recalls.html", session, shown | {"states": states, "state": state})
 
@@ -141,6 +145,9 @@ def _day(said: str, otherwise: datetime) -> datetime:
     if not said:
         return otherwise.replace(hour=0, minute=0, second=0, microsecond=0)
     try:
-        return datetime.strptime(said, "%Y-%m-%d").replace(tzinfo=UTC)
+        found = datetime.strptime(said, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError as error:
         raise InputError("that is no day", "write it like 2025-09-22") from error
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise InputError("nothing was recorded on that day", "write it like 2025-09-22")
+    return found

@@ -9,14 +9,14 @@ from sqlalchemy import Connection
 
 from licet.model.errors import InputError
 from licet.model.licenses import LicenseState, Party
-from licet.model.recalls import Recall
+from licet.model.recalls import Recall, State
 from licet.protocol import attestation as wire
 from licet.protocol.profiles import bearer_profile, oauth_profile
 from licet.server.access import licenses_of
 from licet.server.desk import AtDesk, Desk
 from licet.server.errors import missing
 from licet.server.pages.forms import AtRecipient, RecipientSaid
-from licet.server.pages.operator import SHOWN, recall_shown
+from licet.server.pages.operator import SHOWN, Skip, recall_shown
 from licet.server.pages.quick_starts import PROFILE, QUICK_STARTS, SYNC
 from licet.server.pages.receipts import as_file
 from licet.server.pages.rendering import PageRoute, page, to
@@ -29,6 +29,7 @@ from licet.store.parties import recipient_name
 
 router = APIRouter(prefix="/recipient", route_class=PageRoute, include_in_schema=False)
 
+SETTLED: Final = tuple(state for state in State if state not in recalls.UNSETTLED)
 VALID: Final = timedelta(days=90)
 """How long a credential that is issued here is good for."""
 OVERLAP: Final = timedelta(days=7)
@@ -42,17 +43,21 @@ def get_licenses(request: Request, desk: AtDesk, session: AtRecipient) -> Respon
     with reading(desk.house.database) as conn:
         offers, name = overview.offers(conn), recipient_name(conn, session.who)
         steps = {each.license_id: steps_of(conn, each.license_id) for each, _ in licenses}
-        owed = _owed(conn, session.who)
+        owed = recalls.some_of(conn, _owed(session.who), 1, by_due=True)
+        count = recalls.how_many(conn, _owed(session.who))
     ways = {each.license_id: moves(state, Party.RECIPIENT) for each, state in licenses}
     shown = {"licenses": licenses, "offers": offers, "name": name, "steps": steps, "ways": ways, "now": desk.now()}
-    return page(request, "recipient_licenses.html", session, shown | {"owed": owed, "states": list(LicenseState)})
+    return page(
+        request,
+        "recipient_licenses.html",
+        session,
+        shown | {"owed": owed, "count": count, "states": list(LicenseState)},
+    )
 
 
-def _owed(conn: Connection, recipient_id: str) -> list[Recall]:
-    """Give the recalls that a recipient was told of and has not settled, the first to be due first."""
-    told = recall_notices.notices(conn)
-    found = (each for each in recalls.recalls_of(conn, states=recalls.UNSETTLED) if each.recall_id in told)
-    return sorted((each for each in found if each.recipient_id == recipient_id), key=lambda each: each.due)
+def _owed(recipient_id: str) -> recalls.Sought:
+    """Name the recalls that a recipient was told of and has not settled."""
+    return recalls.Sought(states=recalls.UNSETTLED, recipient_id=recipient_id)
 
 
 @router.post("/licenses/{license_id}/answer")
@@ -104,15 +109,18 @@ def _issued(conn: Connection, who: str, kind: Kind, endpoint: str, expires: date
 
 
 @router.get("/recalls")
-def get_recalls(request: Request, desk: AtDesk, session: AtRecipient) -> Response:
-    """List the recalls that the recipient was told of: what is owed first, then the newest that are settled."""
+def get_recalls(request: Request, desk: AtDesk, session: AtRecipient, skip: Skip = 0) -> Response:
+    """List the recalls that the recipient was told of: the first that are owed, and the settled a page at a time."""
+    owed = _owed(session.who)
+    settled = recalls.Sought(states=SETTLED, recipient_id=session.who)
     with reading(desk.house.database) as conn:
-        told = recall_notices.notices(conn)
-        owed = _owed(conn, session.who)
-        found = [each for each in recalls.recalls_of(conn) if each.recipient_id == session.who]
-    settled = [each for each in reversed(found) if each.recall_id in told and each.state not in recalls.UNSETTLED]
-    shown = {"owed": owed, "settled": settled[:SHOWN], "now": desk.now()}
-    return page(request, "recipient_recalls.html", session, shown)
+        shown = {
+            "owed": recalls.some_of(conn, owed, SHOWN, by_due=True),
+            "count": recalls.how_many(conn, owed),
+            "settled": recalls.some_of(conn, settled, SHOWN, skip),
+            "all": recalls.how_many(conn, settled),
+        }
+    return page(request, "recipient_recalls.html", session, shown | {"skip": skip, "most": SHOWN, "now": desk.now()})
 
 
 def _own(desk: Desk, who: str, recall_id: str) -> Recall:

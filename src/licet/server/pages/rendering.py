@@ -1,6 +1,7 @@
 """Render pages: templates, the visitor's language, headers that forbid everything a page does not need, and errors."""
 
 import functools
+import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from licet.model.errors import InputError, LicetError, NotFound, Refused, Unavailable, UsageError
@@ -17,6 +19,8 @@ from licet.server.errors import WireError
 from licet.server.pages.assets import address
 from licet.server.pages.languages import LANGUAGES, Speech, catalogue, language_of
 from licet.server.session import Role, Session, SignedOut, is_secure
+
+log = logging.getLogger(__name__)
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -50,11 +54,6 @@ def templates(language: str) -> Environment:
     environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined] # of the extension
     environment.globals.update(speech=Speech(language=language), asset=address, languages=LANGUAGES, Role=Role)
     return environment
-
-
-def speech_of(request: Request) -> Speech:
-    """Give how the visitor's language says things."""
-    return Speech(language=language_of(request))
 
 
 def page(
@@ -94,15 +93,19 @@ class PageRoute(APIRoute):
             except SignedOut as error:
                 following = request.url.path if request.method == "GET" else f"/{error.role}"
                 return to(f"/sign-in?as={error.role}&next={quote(following, safe='/')}")
-            except (LicetError, RequestValidationError, HTTPException) as error:
+            except (LicetError, RequestValidationError, HTTPException, DataError) as error:
                 return problem(request, error)
+            except Exception as error:  # noqa: BLE001 # whatever it is, a person is told so on a page
+                # Only the kind is logged: an unforeseen error's text may quote a row.
+                log.error("a page failed: %s", type(error).__name__)  # noqa: TRY400 # see above
+                return problem(request, error, 500)
 
         return guarded
 
 
-def problem(request: Request, error: Exception) -> Response:
-    """Give the page that says what went wrong and what to do about it."""
-    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 400)
+def problem(request: Request, error: Exception, otherwise: int = 400) -> Response:
+    """Give the page that says what went wrong and what to do about it; errors not of ours have a status of theirs."""
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), otherwise)
     said, remedy = "", ""
     if isinstance(error, LicetError):
         said, remedy = error.message, error.remedy

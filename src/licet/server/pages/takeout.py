@@ -11,13 +11,14 @@ from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
+from licet.model.money import decimal_of
 from licet.model.records import Table
 from licet.server.desk import AtDesk, Desk
 from licet.server.pages.forms import AtMember
 from licet.server.pages.member import told
 from licet.server.pages.receipts import receipt_of
 from licet.server.pages.rendering import PageRoute
-from licet.store import asof, chosen, facts
+from licet.store import asof, chosen, facts, ledger
 from licet.store.database import reading
 from licet.store.disclosures import OWNER, Disclosure
 from licet.store.engine import BATCH
@@ -35,6 +36,7 @@ README: Final = """Your data, as of the time in account.json. Times are UTC.
 account.json    what decisions see of you, and which notices you were shown
 choices.json    every choice you made, each as a receipt
 sharing.json    who has your data: tables, rows, when they were fetched, and every recall
+earnings.json   what you earned by month and license, and what was paid out
 records/        your posts, likes, bookmarks and reposts as they were taken in, one JSON object a line
 """
 
@@ -68,8 +70,10 @@ def _write(desk: Desk, member_id: str, target: IO[bytes]) -> None:
             _sharing(each) | {"more_may_go": why.permit, "reason": why.reason} for each, why in told(desk, member_id)
         ]
         archive.writestr("sharing.json", _json(shared))
+        with reading(desk.house.database) as conn:
+            archive.writestr("earnings.json", _json(_earnings(conn, desk.house, member_id)))
         for table in Table:
-            with archive.open(f"records/{table}.jsonl", "w") as out:
+            with archive.open(f"records/{table}.jsonl", "w", force_zip64=True) as out:
                 for line in _records(desk.house, table, member_id):
                     out.write(line)
 
@@ -123,6 +127,25 @@ def _sharing(each: Disclosure) -> dict[str, Any]:
     license_ = each.license
     said = {"recipient": each.recipient, "license": license_.license_id, "purpose": license_.purpose}
     return {**said, "from": license_.starts, "until": license_.ends, "tables": held, "recalls": back}
+
+
+def _earnings(conn: Connection, house: House, member_id: str) -> dict[str, Any]:
+    earned = [
+        {
+            "month": str(each.month),
+            "license": each.license_id,
+            "recipient": each.recipient_id,
+            "rows": each.rows,
+            "amount": decimal_of(each.micros),
+            "currency": each.currency,
+        }
+        for each in ledger.earnings_of(conn, house.shared, member_id)
+    ]
+    paid = [
+        {"payout": each.payout_id, "at": each.at, "amount": decimal_of(each.micros), "currency": each.currency}
+        for each in ledger.payouts_of(conn, member_id)
+    ]
+    return {"earned": earned, "paid_out": paid}
 
 
 def _records(house: House, table: Table, member_id: str) -> Iterator[bytes]:
