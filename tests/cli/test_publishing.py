@@ -1,6 +1,8 @@
 """`licet log`: begun, published, looked after, and audited by a stranger."""
 
+import errno
 import json
+import os
 import pathlib
 import shutil
 from datetime import UTC, datetime
@@ -87,17 +89,39 @@ def test_an_auditor_notices_another_history_under_the_same_key(home: pathlib.Pat
     run(tmp_path, "log", "audit", str(home / "log"), *arguments)
     refused = call(tmp_path, "log", "audit", str(tmp_path / "fork" / "log"), *arguments)
     assert (refused.exit_code, "history was rewritten" in refused.stderr) == (1, True)
+    assert seen.read_bytes() == (home / "log" / "checkpoint").read_bytes()
+    kept = (tmp_path / "seen.new").read_bytes()
+    assert kept == (tmp_path / "fork" / "log" / "checkpoint").read_bytes(), "the other half of the evidence"
 
 
 def test_an_auditor_is_told_what_contradicts_what(home: pathlib.Path, tmp_path: pathlib.Path) -> None:
     house = open_house(home)
     with transaction(house.database) as conn:
-        note(conn, "delivery", 1, {"license": "a", "table": "posts", "version": 3})
+        note(conn, "delivery", 1, {"license": "a", "table": "posts", "version": 3, "file": "f"})
     house.database.dispose()
     run(home, "log", "publish")
     found = call(tmp_path, "log", "audit", str(home / "log"), "--key", run(home, "log", "key").strip())
     assert found.exit_code == 1
     assert "entry 2 states a delivery of a version that was not logged before" in found.stderr
+
+
+def test_what_cannot_be_read_or_written_is_told_in_a_line(
+    home: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = run(home, "log", "key").strip()
+    refused = call(home, "log", "audit", str(home / "log" / "checkpoint"), "--key", key)
+    assert (refused.exit_code, "cannot be read: Not a directory" in refused.stderr) == (1, True)
+    nowhere = tmp_path / "nowhere" / "seen"
+    refused = call(home, "log", "audit", str(home / "log"), "--key", key, "--seen", str(nowhere))
+    assert (refused.exit_code, "cannot be written" in refused.stderr) == (1, True)
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    notices(home, "three")
+    monkeypatch.setattr(os, "fsync", full)
+    refused = call(home, "log", "publish")
+    assert (refused.exit_code, "No space left on device" in refused.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("source", ["folder", "http://127.0.0.1:{port}/log"])

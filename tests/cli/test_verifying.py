@@ -53,7 +53,7 @@ def receipt(house: House, member_id: str, seq: int) -> dict[str, object]:
         made = chosen_at(conn, member_id, seq)
         assert made
         proof = setting_proof(conn, house.log, member_id, seq)
-    return receipt_of(member_id, made, [], None, {}, proof) | {"processing": {"purposes": [{"purpose": made.purpose}]}}
+    return receipt_of(member_id, made, [], None, {}, proof)
 
 
 @pytest.fixture
@@ -76,6 +76,24 @@ def test_a_receipt_is_true_for_whoever_has_the_key(tmp_path: pathlib.Path, kept:
     assert (found["true"], found["member_id"], found["origin"]) == (True, "x:ada", "data.example/log")
 
 
+def test_what_the_log_does_not_hold_is_told_and_not_called_true(
+    tmp_path: pathlib.Path, kept: tuple[pathlib.Path, str]
+) -> None:
+    file, key = kept
+    said = json.loads(file.read_text())
+    said["processing"]["purposes"][0]["words"] = "We never share anything."
+    said["event"]["note"] = "added later"
+    file.write_text(json.dumps(said))
+    lines = run(tmp_path, "verify", str(file), "--key", key).splitlines()
+    assert lines[1] == "by x:ada, through member"
+    assert lines[-1].startswith("not checked, for the log does not hold it: schema_version, ")
+    assert "processing.purposes.words" in lines[-1]
+    assert "event.note" in lines[-1]
+    assert "event_time" not in lines[-1]
+    found = json.loads(run(tmp_path, "--json", "verify", str(file), "--key", key))
+    assert "processing.purposes.words" in found["not_checked"]
+
+
 def test_the_proof_alone_is_enough(tmp_path: pathlib.Path, kept: tuple[pathlib.Path, str]) -> None:
     file, key = kept
     proof = tmp_path / "receipt.tlog-proof"
@@ -93,6 +111,14 @@ def test_the_proof_alone_is_enough(tmp_path: pathlib.Path, kept: tuple[pathlib.P
         (("index 0", "index 1"), "does not bind"),
         (("c2sp.org/tlog-proof@v1", "c2sp.org/tlog-proof@v9"), "no proof from a log"),
         (("pii_principal_id", "principal"), "this is no receipt"),
+        (('"order": 1', '"order": true'), "states another choice than the log"),
+        (('"order": 1', '"order": 1, "order": 1'), "this is no receipt"),
+        (('"receipt_id": "1"', '"receipt_id": "2"'), "states another choice than the log"),
+        (("2025-03-01T12", "2025-03-02T12"), "states another choice than the log"),
+        (("OptingOutFromProcess", "OptingInToProcess"), "states another choice than the log"),
+        (('"recipient_third_parties": []', '"recipient_third_parties": ["Acme"]'), "states another choice"),
+        (('"purposes": [', '"purposes": [{"purpose": "first_party_training"}, '), "this is no receipt"),
+        (("\\u2014 data", "\\ud800 data"), "a line of signature is malformed"),
     ],
 )
 def test_a_receipt_that_was_changed_is_refused(
@@ -136,9 +162,27 @@ def test_the_way_of_a_recall_is_true_for_whoever_has_the_key(home: pathlib.Path,
 def test_one_false_proof_spoils_the_way_of_a_recall(home: pathlib.Path, taken_back: pathlib.Path) -> None:
     first, second = json.loads(taken_back.read_text())["log_proofs"]
     extra = first.splitlines()[1]
-    taken_back.write_text(json.dumps({"log_proofs": [first, second.replace(second.splitlines()[1], extra)]}))
+    proofs = [first, second.replace(second.splitlines()[1], extra)]
+    taken_back.write_text(json.dumps({"recall": "acme.9", "log_proofs": proofs}))
     refused = call(home, "verify", str(taken_back), "--key", run(home, "log", "key").strip())
     assert (refused.exit_code, "does not bind" in refused.stderr, refused.stdout) == (1, True, "")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"recall": "acme.10"}, "about another recall"),
+        ({"log_proofs": []}, "and nothing else"),
+        ({"log_proofs": [1]}, "and nothing else"),
+        ({"pii_principal_id": "x:ada", "event": {"event_state": "deny"}}, "and nothing else"),
+    ],
+)
+def test_true_entries_lend_no_truth_to_what_else_a_file_states(
+    home: pathlib.Path, taken_back: pathlib.Path, change: dict[str, object], what: str
+) -> None:
+    taken_back.write_text(json.dumps(json.loads(taken_back.read_text()) | change))
+    refused = call(home, "verify", str(taken_back), "--key", run(home, "log", "key").strip())
+    assert (refused.exit_code, what in refused.stderr, refused.stdout) == (1, True, "")
 
 
 def test_another_key_proves_nothing(tmp_path: pathlib.Path, kept: tuple[pathlib.Path, str]) -> None:

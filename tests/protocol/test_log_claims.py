@@ -16,11 +16,11 @@ def version(n: int, as_of: int) -> tuple[str, dict[str, Value]]:
 
 
 def delivery(n: int) -> tuple[str, dict[str, Value]]:
-    return "delivery", {"license": "a", "table": "posts", "version": n}
+    return "delivery", {"license": "a", "table": "posts", "version": n, "file": "part-0"}
 
 
-def recall(state: str, due: str = "2025-01-02") -> tuple[str, dict[str, Value]]:
-    return "recall", {"recall": "a.9", "state": state, "due": due}
+def recall(state: str, due: str = "2025-01-02", n: int = 1) -> tuple[str, dict[str, Value]]:
+    return "recall", {"recall": "a.9", "state": state, "due": due, "n": n}
 
 
 def claims(*entries: tuple[str, dict[str, Value]]) -> Claims:
@@ -47,12 +47,26 @@ def test_a_history_that_fits_contradicts_nothing() -> None:
         ((NOTICE, delivery(0)), "a version that was not logged before"),
         ((NOTICE, ("delivery", {"license": "a"})), "entry 1 cannot be read"),
         ((("settings", {"first": "x"}),), "entry 0 cannot be read"),
+        ((("settings", {"first": "1", "last": "9"}),), "entry 0 cannot be read"),
+        ((NOTICE, ("recall\x1b[2K", {})), "entry 1 cannot be read"),
+        ((NOTICE, ("version", {**version(0, 1)[1], "table": "\x1b[2K"})), "entry 1 cannot be read"),
+        ((recall("open"), recall("notified", n=3)), "step 3 of recall a.9 after step 1"),
+        ((recall("open"), recall("closed", n=2), recall("notified", n=3)), "back from closed to notified"),
+        ((recall("forgiven"),), "entry 0 cannot be read"),
     ],
 )
 def test_what_does_not_fit_is_told_with_its_place(entries: tuple[tuple[str, dict[str, Value]], ...], what: str) -> None:
     found = claims(*entries)
     assert found.contradictions == 1
     assert what in found.wrong[0]
+
+
+def test_a_delivery_under_a_license_that_is_not_active_is_remarked_upon() -> None:
+    suspended = ("license", {"seq": 3, "license": "a", "state": "suspended"})
+    keys = ("delivery", {**delivery(0)[1], "file": "keys-0.parquet"})
+    found = claims(NOTICE, LICENSE, version(0, 2), delivery(0), suspended, keys, delivery(0))
+    assert found.contradictions == 0
+    assert found.remarks == ["entry 6 states a delivery under `a`, which was suspended"]
 
 
 def test_an_entry_that_is_no_entry_is_told() -> None:
@@ -72,4 +86,4 @@ def test_a_recall_is_overdue_until_it_is_settled() -> None:
     late = "2025-01-03"
     assert claims(recall("open")).overdue(late) == ["a.9"]
     assert claims(recall("open")).overdue("2025-01-01") == []
-    assert claims(recall("open"), recall("attested")).overdue(late) == []
+    assert claims(recall("open"), recall("attested", n=2)).overdue(late) == []

@@ -16,6 +16,8 @@ from licet.tlog.checkpoints import opened_checkpoint
 from licet.tlog.notes import Verifier
 from licet.tlog.tiles import ENTRIES, Tile, check_bundle
 
+LONG = "tile/0/" + "x999/" * 1500 + "999"
+
 
 @pytest.fixture
 def log(scene, serving: Callable[..., object]) -> httpx.Client:
@@ -39,7 +41,17 @@ def test_a_stranger_checks_the_log_by_what_is_served(log: httpx.Client) -> None:
     assert len(check_bundle(bundle, log.get(bundle.path).content, tile.content)) == 256
 
 
-@pytest.mark.parametrize("path", ["tile/0/900", "tile/0/0", "tile/0/000.p/1", "..%2Flicet.db", "tile/entries/900"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "tile/0/900",
+        "tile/0/0",
+        "tile/0/000.p/1",
+        "..%2Flicet.db",
+        "tile/entries/900",
+        "tile/0/" + "x999/" * 1500 + "999",
+    ],
+)
 def test_what_is_no_file_of_the_log_is_not_there(log: httpx.Client, path: str) -> None:
     assert log.get(path).status_code == 404
 

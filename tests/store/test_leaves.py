@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from licet.model.errors import NotFound
 from licet.model.members import Choice, MemberId, SettingChange
@@ -13,7 +13,7 @@ from licet.store import log_tables as lt
 from licet.store.database import reading, transaction
 from licet.store.facts import record_settings
 from licet.store.house import House
-from licet.store.log_proofs import setting_proof
+from licet.store.log_proofs import recall_proofs, setting_proof
 from licet.store.publication import publish
 
 PURPOSE = "third_party_training"
@@ -69,6 +69,44 @@ def test_without_the_members_key_nothing_is_proven_any_more(house: House, now: d
     publish(house, now)
     assert proof(house, "x:ada", later)
     assert proof(house, "x:ada", seq) == "", "a new key opens nothing old"
+
+
+def test_a_key_that_was_destroyed_is_in_no_file_of_the_database(house: House, now: datetime) -> None:
+    choose(house, now, "x:ada", "x:bob")
+    with reading(house.database) as conn:
+        keys = {row.member_id: bytes(row.key) for row in conn.execute(select(lt.member_key))}
+
+    def lies_around(key: bytes) -> bool:
+        files = [path for path in house.log.root.parent.glob("licet.db*") if path.is_file()]
+        return any(key in path.read_bytes() for path in files)
+
+    assert lies_around(keys["x:ada"])
+    with transaction(house.database) as conn:
+        leaves.destroy_key(conn, "x:ada")
+    assert leaves.scrub(house.database)
+    assert not lies_around(keys["x:ada"])
+    assert lies_around(keys["x:bob"])
+
+
+def test_keys_are_scrubbed_from_any_database(any_house: House, now: datetime) -> None:
+    choose(any_house, now, "x:ada")
+    with transaction(any_house.database) as conn:
+        leaves.destroy_key(conn, "x:ada")
+    assert leaves.scrub(any_house.database)
+    assert choose(any_house, now, "x:ada")
+
+
+def test_the_proofs_of_a_recall_are_found_without_reading_the_whole_log(house: House, now: datetime) -> None:
+    with transaction(house.database) as conn:
+        leaves.note(conn, "recall", 1, {"recall": "acme.9"}, "acme.9")
+    publish(house, now)
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    with reading(house.database) as conn:
+        event.listen(conn, "before_cursor_execute", lambda _conn, _cursor, said, given, *_: asked.append((said, given)))
+        assert len(recall_proofs(conn, house.log, "acme.9")) == 1
+        statement, given = next(each for each in asked if "about" in each[0])
+        plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given).all()
+    assert "log_entry_about" in str(plan)
 
 
 def test_where_there_is_no_key_there_is_nothing_to_destroy(house: House) -> None:

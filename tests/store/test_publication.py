@@ -1,5 +1,7 @@
 """The transparency log, published: everything in it, in one order for ever, also after a kill."""
 
+import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -9,23 +11,25 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select, text, update
 
-from licet.model.errors import IntegrityError, UsageError
+from licet.model.errors import IntegrityError, Unavailable, UsageError
 from licet.model.licenses import License
 from licet.model.members import Choice, MemberId, SettingChange
 from licet.protocol.leaves import read_entry
 from licet.store import log_tables as lt
+from licet.store import publication
 from licet.store.asof import instant
 from licet.store.database import reading, transaction
 from licet.store.facts import grant_license, publish_notice, record_settings
 from licet.store.house import House
 from licet.store.leaves import note, note_each
 from licet.store.log_files import LogFiles
-from licet.store.publication import Head, create_log, is_behind, publish, signer_of
-from licet.tlog.checkpoints import opened_checkpoint
+from licet.store.publication import Head, create_log, head_of, is_behind, oldest_waiting, publish, signer_of
+from licet.tlog.checkpoints import Checkpoint, opened_checkpoint, signed_checkpoint
 from licet.tlog.merkle import leaf_hash, root_of
-from licet.tlog.tiles import ENTRIES, WIDTH, Tile, check_bundle, width_at
+from licet.tlog.notes import Verifier
+from licet.tlog.tiles import ENTRIES, WIDTH, Edge, Tile, check_bundle, width_at
 
 
 def entries_published(house: House, size: int) -> list[bytes]:
@@ -154,6 +158,93 @@ def test_a_database_older_than_the_published_log_signs_nothing(house: House, now
     assert LogFiles(root=tmp_path / "seen").checkpoint() == house.log.checkpoint()
 
 
+@pytest.mark.parametrize("left", [b"", b"data.example/log\n3", b"\xff"])
+def test_a_checkpoint_that_was_cut_off_is_written_again_or_the_remedy_told(
+    house: House, now: datetime, left: bytes
+) -> None:
+    note_many(house, 3)
+    publish(house, now)
+    file = house.log.root / "checkpoint"
+    file.write_bytes(left)
+    if left:
+        with pytest.raises(IntegrityError, match="damaged") as refused:
+            publish(house, now)
+        assert f"remove `{file}`" in refused.value.remedy
+        file.unlink()
+    publish(house, now)
+    must_be_whole(house)
+
+
+def test_a_published_log_that_the_database_does_not_continue_is_not_extended(house: House, now: datetime) -> None:
+    note_many(house, 3)
+    publish(house, now)
+    with transaction(house.database) as conn:
+        signer = signer_of(conn, head_in(conn).origin)
+    other = Checkpoint(origin=signer.name, size=2, root=b"r" * 32)
+    house.log.publish(signed_checkpoint(other, signer))
+    with pytest.raises(IntegrityError, match="not the beginning"):
+        publish(house, now)
+    assert opened_checkpoint(house.log.checkpoint(), signer.verifier) == other
+
+
+def test_who_lost_the_lease_signs_nothing_that_another_went_past(
+    any_house: House, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note_many(any_house, 10)
+    extend, rounds = publication._extend, []  # the moment between placing and signing
+
+    def overtaken(house: House, head: Head, edge: Edge) -> Edge:
+        grown = extend(house, head, edge)
+        if not rounds:
+            rounds.append(head.placed)
+            publish(house, now)
+            note_many(house, 5)
+            publish(house, now)
+        return grown
+
+    monkeypatch.setattr(publication, "lease", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(publication, "_extend", overtaken)
+    with pytest.raises(Unavailable, match="another process"):
+        publish(any_house, now)
+    assert must_be_whole(any_house).size == 15
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_a_full_disk_leaves_a_log_that_goes_on_once_there_is_room(
+    house: House, now: datetime, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    note_many(house, 250)
+    publish(house, now)
+    note_many(house, 20)
+    sync, left = os.fsync, [step]
+
+    def full(handle: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            publish(house, now)
+    verifier = opened_by(house)
+    assert len(entries_published(house, opened_checkpoint(house.log.checkpoint(), verifier).size)) in {250, 270}
+    publish(house, now)
+    assert must_be_whole(house).size == 270
+
+
+def head_in(conn: Connection) -> Head:
+    head = head_of(conn)
+    assert head
+    return head
+
+
+def opened_by(house: House) -> Verifier:
+    with transaction(house.database) as conn:
+        return signer_of(conn, head_in(conn).origin).verifier
+
+
 def drop_one(conn: Connection) -> None:
     conn.execute(delete(lt.log_entry).where(lt.log_entry.c.place == 3))
 
@@ -228,6 +319,19 @@ def test_two_publishers_at_once_make_one_log(any_house: House) -> None:
         out, _ = other.communicate(timeout=60)
         assert out.strip() == b"published"
     assert must_be_whole(any_house).size == 500
+
+
+def test_to_learn_that_nothing_waits_no_database_reads_the_whole_log(any_house: House, now: datetime) -> None:
+    note_many(any_house, 20_000)
+    is_sqlite = any_house.database.dialect.name == "sqlite"
+    with transaction(any_house.database) as conn:
+        conn.execute(text("ANALYZE log_entry"))  # all wait: what statistics say long after it is no longer so
+    publish(any_house, now)
+    with reading(any_house.database) as conn:
+        asked = oldest_waiting().compile(conn, compile_kwargs={"literal_binds": True})
+        rows = conn.execute(text(f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{asked}")).all()
+    plan = " ".join(str(cell) for row in rows for cell in row)
+    assert ("SEARCH" if is_sqlite else "log_entry_waiting") in plan
 
 
 def test_the_log_is_behind_until_it_is_published(house: House, now: datetime) -> None:

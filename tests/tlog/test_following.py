@@ -54,3 +54,9 @@ def test_a_bundle_that_is_cut_is_refused() -> None:
     entries = a_log(300)
     with pytest.raises(IntegrityError, match="whole entries"):
         served(entries[:-1], over(entries))
+
+
+def test_a_log_that_says_it_is_endless_costs_its_reader_nothing() -> None:
+    endless = Checkpoint(origin="example.org/log", size=10**18, root=b"r" * 32)
+    with pytest.raises(IntegrityError, match="whole entries"):
+        served([], endless)

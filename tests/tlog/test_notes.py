@@ -68,15 +68,27 @@ def test_what_is_no_note_is_refused(note: bytes) -> None:
         opened(note, [Verifier.read(FOO)])
 
 
+HALF = FOO.replace("foo", "fo\udcff")
+
+
 @pytest.mark.parametrize(
-    "key", ["", "example.com/foo", FOO.replace("530d903a", "530d903b"), FOO[:-4], FOO.replace("foo", "fo o"), FOO + "="]
+    "key",
+    [
+        "",
+        "example.com/foo",
+        FOO.replace("530d903a", "530d903b"),
+        FOO[:-4],
+        FOO.replace("foo", "fo o"),
+        FOO.replace("foo", "fo\udcff"),
+        FOO + "=",
+    ],
 )
 def test_a_mistyped_key_is_refused(key: str) -> None:
     with pytest.raises(InputError):
         Verifier.read(key)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\nb"])
+@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\nb", "a\ud800"])
 def test_a_name_that_cannot_stand_in_a_note_signs_nothing(name: str) -> None:
     with pytest.raises(InputError, match="cannot name a key"):
         signed("text\n", a_signer(name))

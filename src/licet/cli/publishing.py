@@ -14,10 +14,10 @@ from licet.model.errors import InputError, IntegrityError, Unavailable, UsageErr
 from licet.protocol.log_claims import Claims
 from licet.store.database import reading, transaction
 from licet.store.facts import micros
-from licet.store.leaves import destroy_key, when
+from licet.store.leaves import destroy_key, scrub, when
 from licet.store.log_health import Health, state_of
 from licet.store.log_proofs import verifier_of
-from licet.store.publication import create_log, publish
+from licet.store.publication import begin_log, publish
 from licet.tlog.checkpoints import Checkpoint, opened_checkpoint
 from licet.tlog.following import entries_of
 from licet.tlog.notes import MOST, Verifier
@@ -46,8 +46,9 @@ def create(origin: str) -> None:
 
     Example: licet log create data.example/log
     """
-    with transaction(configuration().open().database) as conn:
-        head = create_log(conn, origin, now())
+    database = configuration().open().database
+    head = begin_log(database, origin, now())
+    with reading(database) as conn:
         key = str(verifier_of(conn))
     emit({"origin": head.origin, "key": key}, [f"the log is {head.origin}", f"its key, for everybody: {key}"])
 
@@ -58,7 +59,10 @@ def publish_command() -> None:
 
     Example: licet log publish
     """
-    head = publish(configuration().open(), now())
+    try:
+        head = publish(configuration().open(), now())
+    except OSError as error:
+        raise Unavailable(f"the log cannot be written: {error.strerror}", "mend that; nothing is lost") from error
     emit(
         {"origin": head.origin, "size": head.size, "root": head.root.hex()},
         [f"{head.origin}: {head.size:,} entries are published"],
@@ -103,9 +107,12 @@ def unlink(member_id: str) -> None:
 
     Example: licet log unlink x:12
     """
-    with transaction(configuration().open().database) as conn:
+    database = configuration().open().database
+    with transaction(database) as conn:
         destroy_key(conn, member_id)
-    emit({"unlinked": member_id}, ["the member's key is destroyed"])
+    scrubbed = scrub(database)
+    later = "" if scrubbed else "; its bytes leave the disk with the database's next checkpoint"
+    emit({"unlinked": member_id, "scrubbed": scrubbed}, [f"the member's key is destroyed{later}"])
 
 
 @log_group.command()
@@ -125,18 +132,29 @@ def audit(source: str, key: str, seen: Path | None) -> None:  # a report in one 
     note = _required(fetch, "checkpoint")
     checkpoint, claims = opened_checkpoint(note, verifier), Claims()
     before = opened_checkpoint(seen.read_bytes(), verifier) if seen and seen.exists() else None
+    if seen:
+        # Beside the old one until it is proven to continue it: if it does not, the two are the evidence.
+        fresh = seen.with_name(f"{seen.name}.new")
+        _keep(fresh, note)
     with progress("reading the log", checkpoint.size) as step:
         _take_all(checkpoint, fetch, before, claims, step)
     if seen:
-        seen.write_bytes(note)
+        fresh.replace(seen)
     overdue = claims.overdue(when(micros(now())))
     if not configuration().json:
         click.echo(f"{checkpoint.origin}: {checkpoint.size:,} entries, as signed")
     show("", ("type", "entries"), claims.counts.most_common())
-    for line in [*claims.wrong, *(f"recall {name} is overdue" for name in overdue)]:
+    for line in [*claims.wrong, *claims.remarks, *(f"recall {name} is overdue" for name in overdue)]:
         click.echo(line, err=True)
     if claims.contradictions:
         raise IntegrityError(f"{claims.contradictions:,} entries contradict others", "ask the operator about each")
+
+
+def _keep(path: Path, note: bytes) -> None:
+    try:
+        path.write_bytes(note)
+    except OSError as error:
+        raise InputError(f"`{path}` cannot be written: {error.strerror}", "choose another place") from error
 
 
 def _take_all(
@@ -170,7 +188,16 @@ def _fetch_of(source: str) -> Fetch:
     if urlsplit(source).scheme in {"http", "https"}:
         client = httpx.Client(timeout=_TIMEOUT_S, follow_redirects=False)
         return lambda path: _fetched(client, f"{source.rstrip('/')}/{path}")
-    return lambda path: (Path(source) / path).read_bytes()
+    return lambda path: _read(Path(source) / path)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(f"`{path}` cannot be read: {error.strerror}", "give the log's folder or address") from error
 
 
 def _fetched(client: httpx.Client, address: str) -> bytes:

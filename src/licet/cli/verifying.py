@@ -1,15 +1,14 @@
 """`licet verify`: check a receipt against the log's key, with no server and no account."""
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import click
 
 from licet.cli.terminal import emit, read_text
-from licet.model.errors import InputError
+from licet.model.errors import InputError, IntegrityError
 from licet.protocol.attestation import Value
-from licet.protocol.leaves import Opening, SettingSaid, read_entry, require_same
+from licet.protocol.leaves import Opening, SettingSaid, read_entry
+from licet.protocol.receipts import Receipt, TakenBack
 from licet.tlog.checkpoints import Checkpoint
 from licet.tlog.merkle import leaf_hash, root_by
 from licet.tlog.notes import Verifier
@@ -27,14 +26,21 @@ def verify_receipt(text: str, verifier: Verifier) -> tuple[SettingSaid, Proof, C
         InputError: it is no receipt, or has no proof yet.
         IntegrityError: it is not what the log whose key this is commits to.
     """
-    stated, proof_text = _parted(text)
-    proof = Proof.read(proof_text)
+    receipt = _receipt(text)
+    if receipt is not None and not receipt.proof:
+        raise InputError("the receipt has no proof", "the log did not have the choice yet: download it again")
+    proof = Proof.read(receipt.proof if receipt else text)
     opening = Opening.read(proof.extra)
-    require_same(stated, opening.said)
+    if receipt is not None:
+        receipt.require(opening.said)
     size = opening.last - opening.first + 1
     leaf = leaf_hash(opening.said.commitment(opening.salt))
     root = root_by(opening.said.seq - opening.first, size, leaf, opening.path)
     return opening.said, proof, proof.check(opening.entry(root), verifier)
+
+
+def _receipt(text: str) -> Receipt | None:
+    return Receipt.read(text) if text.lstrip().startswith("{") else None
 
 
 def verify_entry(text: str, verifier: Verifier) -> tuple[dict[str, Value], Proof, Checkpoint]:
@@ -48,37 +54,6 @@ def verify_entry(text: str, verifier: Verifier) -> tuple[dict[str, Value], Proof
     return read_entry(proof.extra), proof, proof.check(proof.extra, verifier)
 
 
-def _proofs_in(text: str) -> list[str]:
-    """Give the proofs of a file that says how data was taken back; none if it is another file."""
-    try:
-        value = json.loads(text)
-        return [str(each) for each in value["log_proofs"]]
-    except (ValueError, KeyError, TypeError):
-        return []
-
-
-def _parted(text: str) -> tuple[dict[str, object], str]:
-    """Give what a receipt states, in the words of the log, and its proof."""
-    if not text.lstrip().startswith("{"):
-        return {}, text
-    try:
-        receipt: dict[str, Any] = json.loads(text)
-        event, processing = receipt["event"], receipt["processing"]
-        stated = {
-            "member_id": receipt["pii_principal_id"],
-            "seq": event["order"],
-            "choice": event["event_state"],
-            "source": event["entity_id"],
-            "purpose": processing["purposes"][0]["purpose"],
-        }
-        proof = receipt["log_proof"]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise InputError("this is no receipt", "give the file as it was downloaded") from error
-    if not proof:
-        raise InputError("the receipt has no proof", "the log did not have the choice yet: download it again")
-    return stated, str(proof)
-
-
 @click.command()
 @click.argument("receipt")
 @KEY
@@ -88,11 +63,15 @@ def verify(receipt: str, key: str) -> None:
     Example: licet verify receipt-12.json --key "$(cat licet-log.key)"
     """
     text, verifier = read_text(receipt), Verifier.read(key)
-    proofs = _proofs_in(text)
-    if proofs:
-        _tell_entries([verify_entry(each, verifier) for each in proofs])
+    taken_back = TakenBack.read(text)
+    if taken_back is not None:
+        found = [verify_entry(each, verifier) for each in taken_back.proofs]
+        if any(entry.get("recall") != taken_back.recall_id for entry, _, _ in found):
+            raise IntegrityError("the file was changed: a proof is about another recall", "download it again")
+        _tell_entries(found)
     else:
-        _tell_choice(*verify_receipt(text, verifier))
+        stated = _receipt(text)
+        _tell_choice(*verify_receipt(text, verifier), stated.unproven if stated else ())
 
 
 def _tell_entries(found: Sequence[tuple[dict[str, Value], Proof, Checkpoint]]) -> None:
@@ -104,7 +83,7 @@ def _tell_entries(found: Sequence[tuple[dict[str, Value], Proof, Checkpoint]]) -
 def _line(entry: Mapping[str, object]) -> str:
     left_out = {"entry", "size", "type", "v", "at", "signature"}
     words = (f"{name} {value}" for name, value in entry.items() if name not in left_out and value != "")
-    return _plain(f"{entry['at']} {entry['type']}: {', '.join(words)}")
+    return _plain(f"{entry.get('at', '')} {entry['type']}: {', '.join(words)}")
 
 
 def _plain(text: str) -> str:
@@ -112,11 +91,14 @@ def _plain(text: str) -> str:
     return text if text.isprintable() else ascii(text)
 
 
-def _tell_choice(said: SettingSaid, proof: Proof, checkpoint: Checkpoint) -> None:
+def _tell_choice(said: SettingSaid, proof: Proof, checkpoint: Checkpoint, unproven: Sequence[str]) -> None:
     whom = f" for {said.recipient_id}" if said.recipient_id else ""
     lines = [
-        _plain(f"true: `{said.choice}` to {said.purpose}{whom}, chosen at {said.at}, number {said.seq}"),
+        f"true: `{said.choice}` to {said.purpose}{whom}, chosen at {said.at}, number {said.seq}",
+        f"by {said.member_id}, through {said.source}",
         f"entry {proof.index:,} of the log {checkpoint.origin}, in its checkpoint over {checkpoint.size:,} entries",
     ]
+    if unproven:
+        lines.append(f"not checked, for the log does not hold it: {', '.join(unproven)}")
     place = {"origin": checkpoint.origin, "entry": proof.index, "size": checkpoint.size}
-    emit({"true": True, **said.value(), **place}, lines)
+    emit({"true": True, **said.value(), **place, "not_checked": list(unproven)}, [_plain(line) for line in lines])

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from licet.model.errors import InputError, IntegrityError
+from licet.model.errors import InputError
 from licet.protocol.attestation import Value, canonical
 
 VERSION: Final = 1
@@ -108,8 +108,10 @@ class Opening:
                 last=value["last"],
                 path=tuple(bytes.fromhex(each) for each in value["path"]),
             )
+            numbers = (opening.first, said.seq, opening.last)
             whole = opening.extra() == extra and len(opening.salt) == _SALT_SIZE
-            whole = whole and opening.first <= said.seq <= opening.last
+            whole = whole and all(type(each) is int for each in numbers) and numbers == tuple(sorted(numbers))
+            whole = whole and all(isinstance(getattr(said, name), str) for name in SettingSaid.__slots__[1:])
         except (ValueError, TypeError, KeyError, RecursionError, InputError) as error:
             raise InputError("the receipt does not say what it is a receipt of", _AS_GIVEN) from error
         if not whole:
@@ -127,13 +129,3 @@ _AS_GIVEN: Final = "give the file as it was downloaded"
 def settings_entry(first: int, last: int, root: bytes) -> bytes:
     """Give the entry that commits to the choices with the numbers from `first` to `last`."""
     return entry_of(SETTINGS, {"first": first, "last": last, "root": root.hex()})
-
-
-def require_same(stated: Mapping[str, object], said: SettingSaid) -> None:
-    """Check that a receipt states what its proof is about.
-
-    Raises:
-        IntegrityError: it states something else.
-    """
-    if any(said.value().get(name) != value for name, value in stated.items()):
-        raise IntegrityError("the receipt was changed: it states another choice than the log", "download it again")

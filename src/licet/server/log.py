@@ -108,5 +108,12 @@ class LogWorker:
                 if behind:
                     publish(self._house, self._clock(), self._origin)
             except Exception as error:  # noqa: BLE001 # the thread outlives every failure
-                _told.error("the log: %s", error if isinstance(error, LicetError) else type(error).__name__)
+                _told.error("the log: %s", _reason(error))
                 self._stop.wait(self._look_s * 10)
+
+
+def _reason(error: Exception) -> str:
+    """Say what is wrong without anything that a driver quotes from a row."""
+    if isinstance(error, LicetError):
+        return str(error)
+    return (error.strerror if isinstance(error, OSError) else "") or type(error).__name__

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select, text
 
 from licet.model.errors import NotFound
 from licet.protocol.attestation import Value
@@ -90,12 +90,35 @@ def _member_keys(conn: Connection, member_ids: Sequence[str]) -> dict[str, bytes
 def destroy_key(conn: Connection, member_id: str) -> None:
     """Destroy what ties a member to the log; what they chose from then on gets a new key.
 
+    Its bytes may stay on the disk until `scrub`.
+
     Raises:
         NotFound: there is none.
     """
+    if conn.dialect.name == "sqlite":
+        conn.exec_driver_sql("PRAGMA secure_delete = ON")
     gone = conn.execute(delete(lt.member_key).where(lt.member_key.c.member_id == member_id))
     if not gone.rowcount:
         raise NotFound("nothing ties this member to the log", "there is nothing to destroy")
+
+
+def scrub(database: Engine) -> bool:
+    """Take bytes of destroyed keys out of the database's files; tell whether that was done to the end.
+
+    On SQLite none is left, unless a reader was in the way. On PostgreSQL the row is gone; its bytes may stay in the
+    write-ahead log, and in free space, until they are overwritten.
+    """
+    if database.dialect.name == "postgresql":
+        with database.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            conn.execute(text("VACUUM member_key"))
+        return True
+    connection = database.raw_connection()  # SQLAlchemy's own begin a transaction, in which nothing is truncated
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not (cursor.fetchone() or (1,))[0]
+    finally:
+        connection.close()
 
 
 def opening_of(conn: Connection, member_id: str, seq: int) -> tuple[int, Opening] | None:
@@ -120,10 +143,3 @@ def opening_of(conn: Connection, member_id: str, seq: int) -> tuple[int, Opening
     path = inclusion_proof(numbers.index(seq), len(leaves), nodes_over(leaves))
     opening = Opening(said=said, salt=salt, first=numbers[0], last=numbers[-1], path=tuple(path))
     return int(found.place), opening
-
-
-def is_awaited(conn: Connection, seq: int) -> bool:
-    """Tell whether the entry of a choice has no place yet."""
-    s, e = lt.log_setting.c, lt.log_entry.c
-    query = select(e.n).join(lt.log_setting, s.n == e.n).where(s.seq == seq, e.place.is_(None))
-    return conn.execute(query).first() is not None

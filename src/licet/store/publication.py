@@ -11,22 +11,24 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine, Select, func, insert, select, update
 
-from licet.model.errors import IntegrityError, UsageError
+from licet.model.errors import IntegrityError, LicetError, Unavailable, UsageError
 from licet.store import log_tables as lt
 from licet.store.asof import instant
 from licet.store.database import lease, reading, transaction
 from licet.store.facts import micros
 from licet.store.house import House
+from licet.store.log_files import CHECKPOINT
 from licet.store.parties import house_secret
 from licet.tlog.checkpoints import Checkpoint, opened_checkpoint, signed_checkpoint
-from licet.tlog.merkle import EMPTY_ROOT, leaf_hash
+from licet.tlog.merkle import EMPTY_ROOT, check_consistency, consistency_proof, leaf_hash
 from licet.tlog.notes import Signer, is_name
-from licet.tlog.tiles import ENTRIES, WIDTH, Edge, Tile, bundle_of, edge_of, finished_tiles, grow
+from licet.tlog.tiles import ENTRIES, WIDTH, Edge, Tile, bundle_of, edge_of, finished_tiles, grow, nodes_in
 
 BATCH: Final = 64 * WIDTH
 """Entries that get their places at once."""
 _LEASE: Final = "log"
 _ONLY: Final = 1
+_OLDER: Final = "the database is older than the log or another's: bring back the newest one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +76,24 @@ def signer_of(conn: Connection, origin: str) -> Signer:
 def is_behind(conn: Connection) -> bool:
     """Tell whether an entry waits for its place, or for a checkpoint over it."""
     head = head_of(conn)
-    waits = conn.execute(select(lt.log_entry.c.n).where(lt.log_entry.c.place.is_(None)).limit(1)).first() is not None
-    return waits or head is None or head.size < head.placed
+    return conn.execute(oldest_waiting()).first() is not None or head is None or head.size < head.placed
+
+
+def oldest_waiting() -> Select[Any]:
+    """Ask for the number of the oldest entry without a place."""
+    e = lt.log_entry.c
+    # In order: with old statistics PostgreSQL would else read the whole table, every second, to find that none waits.
+    return select(e.n).where(e.place.is_(None)).order_by(e.n).limit(1)
+
+
+def begin_log(database: Engine, origin: str, at: datetime) -> Head:
+    """Begin the log under a name, while nobody else does.
+
+    Raises:
+        UsageError: it began under another, or the name cannot be one.
+    """
+    with lease(database, _LEASE), transaction(database) as conn:
+        return create_log(conn, origin, at)
 
 
 def publish(house: House, at: datetime, origin: str = "") -> Head:
@@ -93,9 +111,7 @@ def publish(house: House, at: datetime, origin: str = "") -> Head:
         edge = _recovered(house, head, signer)
         while (head := _place(house.database)).placed > head.size:
             edge = _extend(house, head, edge)
-            with transaction(house.database) as conn:
-                signed = {"size": edge.size, "root": edge.root(), "at_us": micros(at)}
-                conn.execute(update(lt.log_head).values(**signed))
+            _sign(house.database, head, edge, at)
         checkpoint = Checkpoint(origin=head.origin, size=head.size, root=head.root)
         note = signed_checkpoint(checkpoint, signer)
         if house.log.checkpoint() != note:
@@ -103,6 +119,19 @@ def publish(house: House, at: datetime, origin: str = "") -> Head:
         for tile in finished_tiles(begun.size if begun else 0, head.size):
             house.log.drop_unfinished(tile)
         return head
+
+
+def _sign(database: Engine, head: Head, edge: Edge, at: datetime) -> None:
+    """Keep size and root of what is about to be signed.
+
+    Raises:
+        Unavailable: another process went on meanwhile, for the lease was lost.
+    """
+    signed = {"size": edge.size, "root": edge.root(), "at_us": micros(at)}
+    with transaction(database) as conn:
+        moved = conn.execute(update(lt.log_head).where(lt.log_head.c.size == head.size).values(**signed))
+    if not moved.rowcount:
+        raise Unavailable("another process publishes the log", "nothing is lost: it signs what waits")
 
 
 def _own_name(conn: Connection) -> str:
@@ -116,22 +145,55 @@ def _recovered(house: House, head: Head, signer: Signer) -> Edge:
     Raises:
         IntegrityError: they do not, so that signing more might rewrite what others saw.
     """
+    public = _public(house, signer)
+    if public is not None and (public.size > head.size or (public.size == head.size and public.root != head.root)):
+        raise IntegrityError(f"the published log has {public.size} entries, the database knows of {head.size}", _OLDER)
+    edge = _standing(house, head) or _rebuilt(house, head)
+    if public is not None and public.size < head.size:
+        _must_continue(house, public, head)
+    return edge
+
+
+def _public(house: House, signer: Signer) -> Checkpoint | None:
+    """Give what was published last, None before there is anything.
+
+    Raises:
+        IntegrityError: the file is damaged, or another log's.
+    """
     note = house.log.checkpoint()
-    if note:
-        public = opened_checkpoint(note, signer.verifier)
-        ahead = public.size > head.size or (public.size == head.size and public.root != head.root)
-        if ahead:
-            raise IntegrityError(
-                f"the published log has {public.size} entries, the database knows of {head.size}",
-                "the database is older than the log or another's: bring back the newest one",
-            )
+    try:
+        return opened_checkpoint(note, signer.verifier) if note else None
+    except LicetError as error:
+        remedy = f"if the database is the newest there is, remove `{house.log.root / CHECKPOINT}` and publish again"
+        raise IntegrityError(
+            f"the published checkpoint is damaged or another log's: {error.message}", remedy
+        ) from error
+
+
+def _standing(house: House, head: Head) -> Edge | None:
+    """Give the right edge of what was signed last as it is on the disk, None where it is not."""
     try:
         edge = edge_of(head.size, house.log.read)
-        if edge.root() == head.root:
-            return edge
     except (FileNotFoundError, IntegrityError):
-        pass
-    return _rebuilt(house, head)
+        return None
+    return edge if edge.root() == head.root else None
+
+
+def _must_continue(house: House, public: Checkpoint, head: Head) -> None:
+    """Check that what was signed last begins with what was published last.
+
+    Raises:
+        IntegrityError: it does not, so publishing it would rewrite what others saw.
+    """
+    try:
+        proof = consistency_proof(public.size, head.size, nodes_in(head.size, house.log.read))
+    except FileNotFoundError:
+        _rebuilt(house, head)
+        proof = consistency_proof(public.size, head.size, nodes_in(head.size, house.log.read))
+    try:
+        check_consistency(public.size, head.size, proof, public.root, head.root)
+    except IntegrityError as error:
+        raise IntegrityError("the published log is not the beginning of the database's", _OLDER) from error
 
 
 def _rebuilt(house: House, head: Head) -> Edge:
@@ -153,6 +215,8 @@ def _rebuilt(house: House, head: Head) -> Edge:
 def _place(database: Engine) -> Head:
     """Give the oldest waiting entries their places, unless some that have one await a checkpoint; give the head."""
     with transaction(database) as conn:
+        # Not the lease alone: who lost it with a connection may still be at work, and a place is given once.
+        conn.execute(select(lt.log_head.c.id).with_for_update())
         head = head_of(conn)
         if head is None:
             raise IntegrityError("the log has no head", "restore the database")

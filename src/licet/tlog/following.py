@@ -24,9 +24,11 @@ def entries_of(checkpoint: Checkpoint, read: BundleReader, seen: Checkpoint | No
     if seen is not None and (seen.origin != checkpoint.origin or seen.size > checkpoint.size):
         raise IntegrityError("the log is shorter than it was, or another", "keep both checkpoints as evidence")
     edge = Edge()
-    stops = sorted({checkpoint.size, *range(0, checkpoint.size, WIDTH), seen.size if seen else 0} - {0})
     _must_be(edge, seen)
-    for stop in stops:
+    while edge.size < checkpoint.size:
+        stop = min(edge.size - edge.size % WIDTH + WIDTH, checkpoint.size)
+        if seen is not None and edge.size < seen.size:
+            stop = min(stop, seen.size)
         entries, edge = _taken(edge, stop, checkpoint.size, read)
         _must_be(edge, seen)
         yield entries

@@ -73,7 +73,8 @@ class Signer:
 
 def is_name(name: str) -> bool:
     """Tell whether a name may stand in a note."""
-    return bool(name) and "+" not in name and not any(each.isspace() or ord(each) < _SPACE for each in name)
+    said = name.encode(errors="replace").decode()  # half of a surrogate pair is no text
+    return bool(name) and "+" not in name and said == name and not any(c.isspace() or ord(c) < _SPACE for c in name)
 
 
 def signed(text: str, signer: Signer) -> str:

@@ -46,9 +46,10 @@ class Proof:
         extra = _extra(lines.pop(1)) if len(lines) > 1 and lines[1].startswith("extra ") else b""
         index = _INDEX.fullmatch(lines[1]) if len(lines) > 1 else None
         hashes = lines[2:]
+        checkpoint = note.encode(errors="replace")  # half of a surrogate pair, which JSON can hold, is never signed
         if lines[0] != HEAD or index is None or len(hashes) > MOST_HASHES or not note:
             raise InputError("this is no proof from a log", "give the file as it was downloaded")
-        return cls(index=int(index[1]), hashes=tuple(map(hash_from, hashes)), checkpoint=note.encode(), extra=extra)
+        return cls(index=int(index[1]), hashes=tuple(map(hash_from, hashes)), checkpoint=checkpoint, extra=extra)
 
     def check(self, entry: bytes, verifier: Verifier) -> Checkpoint:
         """Check that an entry is in the log whose key this is; give the checkpoint that says so.
@@ -63,7 +64,11 @@ class Proof:
 
 
 def _extra(line: str) -> bytes:
+    said = line.removeprefix("extra ")
     try:
-        return base64.b64decode(line.removeprefix("extra "), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InputError("the extra line of the proof is no base64", "give the file as it was downloaded") from error
+        raw = base64.b64decode(said, validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if not raw or base64.b64encode(raw).decode() != said:
+        raise InputError("the extra line of the proof is no base64", "give the file as it was downloaded")
+    return raw

@@ -11,11 +11,10 @@ from fastapi import Response
 
 from licet.model.members import Choice
 from licet.policy.notice import Notice, digest
+from licet.protocol.receipts import EVENT
 from licet.store.chosen import Chosen
 
 SCHEMA: Final = "https://w3id.org/dpv/schema/dpv-27560#receipt-record"
-_DPV: Final = "https://w3id.org/dpv#"
-_EVENT: Final = {Choice.ALLOW: f"{_DPV}OptingInToProcess", Choice.DENY: f"{_DPV}OptingOutFromProcess"}
 _TRAINING: Final = "https://w3id.org/dpv/ai#ModelTraining"
 
 
@@ -51,7 +50,7 @@ def receipt_of(
         },
         "event": {
             "event_time": made.at.isoformat(),
-            "event_type": _EVENT[choice],
+            "event_type": EVENT[choice],
             "event_state": str(choice),
             "entity_id": made.source,
             "order": made.seq,
