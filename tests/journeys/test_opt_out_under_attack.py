@@ -34,6 +34,7 @@ MEMBERS = 2400
 LEAVING = 2000
 LEAVERS = 6
 READERS = 2
+ENOUGH = 4
 
 
 @dataclass
@@ -65,19 +66,17 @@ def test_no_read_begun_after_an_acknowledged_opt_out_returns_the_member(tmp_path
         names = [f"x:{n}" for n in range(LEAVING)]
         leavers = [_thread(ledger, _leave, address, names[n::LEAVERS]) for n in range(LEAVERS)]
         readers = [_thread(ledger, _read_on, address, token) for _ in range(READERS)]
-        kills = _torment(tmp_path, database_url, leavers, dice)
+        _torment(tmp_path, database_url, leavers, dice)
         with _second("work", tmp_path, database_url):
             ledger.done.wait(1)
             ledger.done.set()
             for thread in readers:
                 thread.join()
-            _read_once(ledger, address, token)
+            while min(ledger.answers, ledger.files) < ENOUGH:
+                _read_once(ledger, address, token)
     assert ledger.errors == []
     assert ledger.seen_after == []
-    assert kills > 3
     assert len(ledger.out) == LEAVING
-    assert ledger.answers > 3
-    assert ledger.files > 3
     _settled(world, ledger)
 
 
@@ -160,14 +159,13 @@ def _fetch(ledger: Ledger, client: httpx.Client, link: str, out: set[str]) -> bo
     return True
 
 
-def _torment(home: Path, database_url: str, leavers: list[threading.Thread], dice: random.Random) -> int:
-    """Kill the recall at random moments for as long as members leave; tell how often."""
+def _torment(home: Path, database_url: str, leavers: list[threading.Thread], dice: random.Random) -> None:
+    """Kill the recall at random moments for as long as members leave, and often enough to tell."""
     kills = 0
-    while any(thread.is_alive() for thread in leavers):
+    while kills < ENOUGH or any(thread.is_alive() for thread in leavers):
         with _second("work", home, database_url) as worker, contextlib.suppress(subprocess.TimeoutExpired):
             worker.wait(dice.uniform(1.0, 5.0))
         kills += 1
-    return kills
 
 
 @contextlib.contextmanager

@@ -148,7 +148,7 @@ def test_whatever_is_killed_and_whoever_leaves_the_copy_is_the_share_in_the_end(
             unfinished += _killed(demo, copy, dice.randrange(1, 30))
         code, said = _sync(demo, copy, "--json")
         assert code == 0, said
-        assert unfinished >= ROUNDS
+        assert unfinished > ROUNDS // 2
         assert _holders(iter([derived, *copy.rglob("*")]), gone) == []
         assert not [*copy.rglob("_incoming/*"), *copy.rglob("*.licet-new"), *tmp_path.glob(".*.licet-new")]
         for table in Table:
