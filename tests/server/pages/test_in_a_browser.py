@@ -58,6 +58,8 @@ def test_every_page_is_accessible_small_and_still(browser, site, platform, axe, 
     assert page.evaluate(BYTES) < MOST_BYTES
     assert page.evaluate(SHIFTS) == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = "all => all.filter(each => each.scrollWidth > each.clientWidth).map(each => each.textContent)"
+    assert page.locator(".figure-number").evaluate_all(wide) == []
     page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
     page.evaluate(axe)
     found = page.evaluate("axe.run().then(found => found.violations)")

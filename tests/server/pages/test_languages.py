@@ -81,6 +81,7 @@ def test_days_numbers_money_and_regions_are_written_as_the_language_has_it() -> 
     assert english.payable(5_259_999, "USD") == "5.25\xa0USD"
     assert english.money(5_000_000, "JPY") == "5\xa0JPY"
     assert (english.share(1, 8), english.share(1, 0)) == ("12.5%", "-")
+    assert (french.share(1, 8), french.share(1, 0)) == ("12,5\xa0%", "-")
     assert (french.region("US-CA"), english.region("unknown")) == ("États-Unis (CA)", "Unknown region")
     assert french.month(Month(year=2025, month=8)) == "août 2025"
     assert english.size(1_234_567) == "1.2 MB"

@@ -65,7 +65,8 @@ class Speech:
 
     def share(self, part: float, whole: float) -> str:
         """Write a part of a whole in percent; a dash where there is no whole."""
-        return format_percent(part / whole, "0.0%", locale=self._locale) if whole else "-"
+        pattern = self._locale.percent_formats[None].pattern.replace("#,##0", "0.0")
+        return format_percent(part / whole, pattern, locale=self._locale) if whole else "-"
 
     def money(self, micros: int, currency: str) -> str:
         """Write micro-units of a currency; fractions of its minor unit are shown where there are any."""

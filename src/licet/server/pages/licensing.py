@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from licet.model.errors import InputError
-from licet.model.licenses import COLUMNS, KEYS, License, LicenseId, LicenseState, Party, RecipientId
+from licet.model.licenses import COLUMNS, KEYS, License, LicenseState, Party, RecipientId, license_id_of
 from licet.model.records import Table
 from licet.server.desk import AtDesk
 from licet.server.pages.forms import AtOperator, Form, OperatorSaid
@@ -26,7 +26,6 @@ OPTIONAL: Final = tuple(
 """The columns that a license may leave out."""
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
-_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}", re.ASCII)
 
 
@@ -49,10 +48,7 @@ def license_of_form(form: Form, now: datetime) -> License:
     Raises:
         InputError: a field holds something that cannot be meant.
     """
-    name = form.get("license_id")
     tables = [table for table in Table if table in form.all("tables")]
-    if not _ID.fullmatch(name):
-        raise InputError("the id is not one", "use letters, digits and underscores")
     if not tables:
         raise InputError("no table is chosen", "choose one at least")
     langs = tuple(part for part in re.split(r"[\s,]+", form.get("langs").lower()) if part)
@@ -61,7 +57,7 @@ def license_of_form(form: Form, now: datetime) -> License:
     columns = tuple(column for column in OPTIONAL if column in form.all("columns"))
     keys = tuple(dict.fromkeys(key for table in tables for key in KEYS[table]))
     return License(
-        license_id=LicenseId(name),
+        license_id=license_id_of(form.get("license_id")),
         recipient_id=RecipientId(form.get("recipient_id")),
         purpose=form.get("purpose"),
         tables=tuple(tables),
