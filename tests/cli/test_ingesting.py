@@ -21,6 +21,7 @@ from tests.ingest.every_form import Act, bluesky_post, jetstream, rows, sample, 
 
 from licet.cli.ingesting import duration
 from licet.cli.main import main
+from licet.cli.terminal import counted
 from licet.ingest.formats import NAMES
 from licet.ingest.preview import SAMPLES
 from licet.ingest.reasons import SKIP_REASONS
@@ -48,6 +49,7 @@ KILLED = """
 import functools, os, signal, sys
 from licet.cli import ingesting
 from licet.cli.main import main
+from licet.cli.terminal import counted
 from licet.ingest import write
 from licet.store.lake import Lake
 step, nth, *arguments = sys.argv[1:]
@@ -133,8 +135,8 @@ def test_a_dry_run_counts_and_shows_and_stores_nothing(form: str, home: Path, tm
     assert {each["kind"] for each in found["samples"]} == found["would_read"].keys()
     first, *others = spoken.stdout.splitlines()
     assert first == f"saw {found['seen']}; nothing was stored"
-    counted = ", ".join(f"{count:,} {kind}" for kind, count in sorted(found["would_read"].items()))
-    assert others[0] == f"would read {counted}"
+    said = ", ".join(counted(count, kind) for kind, count in sorted(found["would_read"].items()))
+    assert others[0] == f"would read {said}"
     aside = [f"set aside {count:,}: {reason}" for reason, count in sorted(found["set_aside"].items())]
     assert others[1 : len(aside) + 1] == aside
     shown = others[len(aside) + 1 :]
@@ -172,7 +174,7 @@ def test_a_second_time_says_that_all_was_there_already(home: Path, tmp_path: Pat
     first, again = run(home, "ingest", path), run(home, "ingest", path)
     assert first.stdout.splitlines()[:2] == [
         "saw an X account export with 1 part of tweets",
-        "read 2 deletions, 1 members, 52 posts",
+        "read 2 deletions, 1 member, 52 posts",
     ]
     assert again.stdout.splitlines()[1:3] == ["read nothing new", "52 were there already"]
     assert answer(home, "ingest", path)["duplicates"] == 52
@@ -209,7 +211,7 @@ def test_a_table_is_read_by_its_mapping_and_nothing_else(home: Path, tmp_path: P
     for option, value in (("--format", "x-v1"), ("--member", "x:1"), ("--visibility", "public")):
         assert "leave out --format" in failed(home, "ingest", path, "--mapping", mapping, option, value)
     stored = run(home, "ingest", path, "--mapping", mapping)
-    assert stored.stdout.splitlines() == ["saw a table", "read 1 members, 1 posts", "set aside 1: unknown_author"]
+    assert stored.stdout.splitlines() == ["saw a table", "read 1 member, 1 post", "set aside 1: unknown_author"]
 
 
 def test_a_silent_export_brings_what_its_bringer_vouches_for(home: Path, tmp_path: Path) -> None:
@@ -311,7 +313,7 @@ def test_a_stream_with_lines_that_are_none_is_read_to_its_end(home: Path) -> Non
     good = jetstream([Act(operation="create", rkey="a", record=bluesky_post("hello"))]).encode()
     result = run(home, "ingest", "jetstream", "-", stdin=b"\xff\xfe\n{}\n\n" + good)
     assert result.exit_code == 0
-    assert result.stdout.splitlines() == ["read 1 members, 1 posts", "set aside 2: malformed_event"]
+    assert result.stdout.splitlines() == ["read 1 member, 1 post", "set aside 2: malformed_event"]
 
 
 def test_a_recording_that_is_not_there_is_an_error_of_one_line(home: Path, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_a_license_is_granted_and_listed(home: pathlib.Path) -> None:
         (("--recipient", "acme", "--tables", "messages"), "choose from posts"),
         (("--recipient", "acme", "--filter", "mood=good"), "write lang="),
         (("--recipient", "acme", "--term", "soon"), "60s, 15m, 24h, 30d"),
+        (("--recipient", "acme", "--id", "../acme 1"), "letters of ASCII, digits and underscores"),
     ],
 )
 def test_a_wrong_grant_names_the_remedy(home: pathlib.Path, arguments: tuple[str, ...], remedy: str) -> None:
@@ -60,6 +61,22 @@ def test_a_wrong_grant_names_the_remedy(home: pathlib.Path, arguments: tuple[str
     assert code == 1
     assert remedy in output
     assert json.loads(run(home, "--json", "license", "list")[1]) == []
+
+
+def test_an_id_is_granted_once(home: pathlib.Path) -> None:
+    """The second grant is one line with the remedy, and changes nothing."""
+    run(home, "license", "grant", "--recipient", "acme", "--id", "acme_1", "--tables", "posts")
+    code, output = run(home, "license", "grant", "--recipient", "acme", "--id", "acme_1")
+    assert (code, output) == (1, "error: license `acme_1` exists already; choose another id\n")
+    assert json.loads(run(home, "--json", "license", "show", "acme_1")[1])["tables"] == ["posts"]
+
+
+def test_terms_are_shown_in_words(home: pathlib.Path) -> None:
+    """No value is printed as Python writes it; what bounds nothing says so."""
+    run(home, "license", "grant", "--recipient", "acme", "--id", "acme_1", "--tables", "posts,likes")
+    shown = run(home, "license", "show", "acme_1")[1].splitlines()
+    assert {"tables: posts, likes", "langs: all", "created from: any time", "created until: any time"} <= set(shown)
+    assert not any(sign in line for line in shown for sign in "()<>'")
 
 
 def told(home: pathlib.Path, *arguments: str) -> dict:

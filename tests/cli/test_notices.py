@@ -44,6 +44,21 @@ def test_a_missing_file_gets_one_line_with_the_remedy(tmp_path: pathlib.Path) ->
     assert len(output.strip().splitlines()) == 1
 
 
+def test_an_unknown_notice_is_told_which_there_are(tmp_path: pathlib.Path) -> None:
+    """Whoever mistypes a ready-made one sees their names."""
+    code, output = run(tmp_path, "notice", "publish", "x-2024-11-51")
+    assert code == 1
+    assert output == "error: no notice `x-2024-11-51`; name a TOML file, or one of strict-opt-in, x-2024-11-15\n"
+
+
+def test_the_codes_of_rules_are_not_broken_where_they_fit(tmp_path: pathlib.Path) -> None:
+    """A code that is copied from the table is whole, on eighty columns too."""
+    from licet.cli.notices import load  # noqa: PLC0415
+
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["--home", str(tmp_path), "notice", "show", "x-2024-11-15"])
+    assert [rule.code for rule in load("x-2024-11-15").rules if rule.code not in result.output] == []
+
+
 def test_two_notices_are_compared_line_by_line(tmp_path: pathlib.Path) -> None:
     """The difference is printed as a unified diff."""
     code, output = run(tmp_path, "notice", "diff", "x-2024-11-15", "strict-opt-in")

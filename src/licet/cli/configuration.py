@@ -1,8 +1,10 @@
 """Where this installation keeps its things: flags and environment, read once."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -10,6 +12,8 @@ from licet.model.errors import UsageError
 from licet.store.engine import SqlEngine
 from licet.store.house import House, open_house
 from licet.store.spark import SparkEngine
+
+_MEMORY: Final = re.compile(r"[0-9]+(\.[0-9]+)? ?([KMGT]i?B)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,17 @@ def configuration() -> Configuration:
     if found is None:
         raise UsageError("the command runs outside `licet`", "call it as `licet COMMAND`")
     return found
+
+
+def memory(_ctx: click.Context, _parameter: click.Parameter, said: str) -> str:
+    """Check an amount of memory.
+
+    Raises:
+        click.BadParameter: it is none.
+    """
+    if not _MEMORY.fullmatch(said):
+        raise click.BadParameter(f"`{said}` is no amount of memory; write a number and a unit: 800MB, 4GB, 4GiB")
+    return said
 
 
 def now() -> datetime:

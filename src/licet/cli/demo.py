@@ -23,7 +23,7 @@ from licet.cli.community import Community
 from licet.cli.configuration import configuration, now
 from licet.cli.licensing import EARLIEST, LATEST
 from licet.cli.notices import load, source_of
-from licet.cli.terminal import console, progress
+from licet.cli.terminal import console, counted, day, progress
 from licet.cli.verifying import verify_receipt
 from licet.dataset.build import build
 from licet.ingest.mapping import parse_mapping
@@ -44,6 +44,8 @@ from licet.store.log_proofs import setting_proof, verifier_of
 PURPOSE = "third_party_training"
 NOTICE = "x-2024-11-15"
 LICENSE = "acme_demo"
+START_TENTHS = 1_800
+"""How long the server may take to start on a slow machine, in tenths of a second."""
 
 
 @dataclass(slots=True)
@@ -94,7 +96,7 @@ class Demo:
                 raise UsageError(f"no data beside {mapping.name}", f"put {mapping.stem}.csv, .jsonl or .parquet there")
             parsed = parse_mapping(mapping.read_text("utf-8"), mapping.name)
             report = ingest(self.house.database, self.house.lake, f"demo:{data.name}", read_table(data, parsed))
-            told += [f"{count:,} {kind}" for kind, count in report.counts.items() if count]
+            told += [counted(count, kind) for kind, count in report.counts.items() if count]
             told += [f"{count:,} set aside ({reason})" for reason, count in report.skipped.items()]
         if not told:
             raise UsageError(f"no mapping in {self.data}", "put a NAME.toml beside each data file; see docs/ingest.md")
@@ -105,7 +107,7 @@ class Demo:
         notice = load(NOTICE)
         with transaction(self.house.database) as conn:
             facts.publish_notice(conn, notice.version, digest(notice), notice.effective, source_of(NOTICE), now())
-        return f"{notice.version}: members are in unless they opt out; opt-outs open before {notice.effective:%d %B %Y}"
+        return f"{notice.version}: members are in unless they opt out; opt-outs open before {day(notice.effective)}"
 
     def grant(self) -> str:
         """Register a recipient, grant it a license and give it a profile."""
@@ -136,7 +138,7 @@ class Demo:
         }
         self.profile.touch(mode=0o600)
         self.profile.write_text(json.dumps(profile), encoding="utf-8")
-        return f"Acme AI may train on {', '.join(granted.tables)} until {granted.ends:%d %B %Y}"
+        return f"Acme AI may train on {', '.join(granted.tables)} until {day(granted.ends)}"
 
     def house_key(self) -> bytes:
         """Make the license's pseudonym key."""
@@ -148,7 +150,7 @@ class Demo:
         lines = []
         for table in build(self.house, LICENSE, now()):
             out = ", ".join(f"{reason} {count:,}" for reason, count in sorted(table.excluded.items()))
-            lines.append(f"{table.table}: {table.rows:,} rows shared; left out: {out or 'nothing'}")
+            lines.append(f"{table.table}: {counted(table.rows, 'rows')} shared; left out: {out or 'nothing'}")
         return "\n    ".join(lines)
 
     def read(self, table: Table) -> Any:  # noqa: ANN401 # a pandas frame
@@ -272,13 +274,15 @@ class Demo:
 
     def wait_until_up(self, process: subprocess.Popen[bytes]) -> None:
         """Wait for the server to answer."""
-        for _ in range(300):
+        for _ in range(START_TENTHS):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
             if process.poll() is not None:
                 break
             time.sleep(0.1)
-        raise Unavailable("the demo's server did not start", f"its words are in {self.home / 'server.log'}")
+        # The home goes with the demo, so what the server said is said again.
+        said = (self.home / "server.log").read_text("utf-8", "replace").strip().splitlines()
+        raise Unavailable("the demo's server did not start", f"its last words: {said[-1] if said else 'none'}")
 
 
 def free_port() -> int:
@@ -289,9 +293,11 @@ def free_port() -> int:
 
 
 @click.command()
-@click.option("--members", default=2_000, show_default=True, help="Size of the made-up community.")
-@click.option("--posts", default=20_000, show_default=True)
-@click.option("--seed", default=7, show_default=True)
+@click.option(
+    "--members", default=2_000, type=click.IntRange(20), show_default=True, help="Size of the made-up community."
+)
+@click.option("--posts", default=20_000, type=click.IntRange(100), show_default=True, help="How much it wrote.")
+@click.option("--seed", default=7, show_default=True, help="The same seed makes up the same community.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Use these files instead.")
 @click.option("--keep", is_flag=True, help="Leave the server running until Ctrl-C.")
 def demo(members: int, posts: int, seed: int, data: Path | None, keep: bool) -> None:  # noqa: FBT001 # click passes flags so
@@ -325,13 +331,23 @@ def demo(members: int, posts: int, seed: int, data: Path | None, keep: bool) -> 
 
 def _what_next(it: Demo, *, keep: bool) -> None:
     console.print("\n[bold]What to try next[/bold]")
-    if keep:
-        console.print(f"  the server listens on {it.address}; its home is {it.home} (Ctrl-C ends it)")
-        console.print(f"  {it.address}/sign-in?as=operator   the pages: as operator, as member {it.chosen}, or as acme")
-        console.print(f"  licet --home {it.home} why {it.chosen} --license {LICENSE}")
-        table = f"{it.profile}#{LICENSE}.licensed.posts"
-        console.print(f"  python -c \"import delta_sharing as d; print(d.load_as_pandas('{table}'))\"")
-    else:
-        console.print("  licet demo --keep        leave the server running and look around")
-        console.print("  licet notice show x-2024-11-15   the rules that decided")
-        console.print("  licet demo --data DIR    the same on your own files")
+    for line in _next_steps(it) if keep else _NEXT_TIME:
+        # Never wrapped: a command is there to be copied.
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+_NEXT_TIME = (
+    "licet demo --keep                leave the server running and look around",
+    "licet notice show x-2024-11-15   the rules that decided",
+    "licet demo --data DIR            the same on your own files",
+)
+
+
+def _next_steps(it: Demo) -> list[str]:
+    table = f"{it.profile}#{LICENSE}.licensed.posts"
+    return [
+        f"the server listens on {it.address}; its home is {it.home} (Ctrl-C ends it)",
+        f"{it.address}/sign-in?as=operator   the pages: as operator, as member {it.chosen}, or as acme",
+        f"licet --home {it.home} why {it.chosen} --license {LICENSE}",
+        f"python -c \"import delta_sharing as d; print(d.load_as_pandas('{table}'))\"",
+    ]

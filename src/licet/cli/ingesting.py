@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from licet.cli.configuration import configuration
-from licet.cli.terminal import LicetGroup, ReadingBar, emit, read_text, reading_bar
+from licet.cli.terminal import LicetGroup, ReadingBar, counted, emit, read_text, reading_bar
 from licet.ingest.formats import NAMES, NOTHING_TOLD, Told, recognize
 from licet.ingest.jetstream import read_feed, read_lines
 from licet.ingest.jetstream_live import follow
@@ -163,5 +163,5 @@ def _lines(report: IngestReport) -> list[str]:
 
 
 def _counted(verb: str, counts: Mapping[str, int], skipped: Mapping[str, int]) -> list[str]:
-    read = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()) if count) or "nothing new"
+    read = ", ".join(counted(count, kind) for kind, count in sorted(counts.items()) if count) or "nothing new"
     return [f"{verb} {read}", *(f"set aside {n:,}: {reason}" for reason, n in sorted(skipped.items()))]

@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 
 from licet.cli.configuration import configuration, now
 from licet.cli.ingesting import duration
-from licet.cli.terminal import LicetGroup, Moment, emit, errors, show
+from licet.cli.terminal import LicetGroup, Moment, day, emit, errors, show
 from licet.model.errors import InputError, NotFound, UsageError
-from licet.model.licenses import COLUMNS, License, LicenseId, RecipientId
+from licet.model.licenses import COLUMNS, License, RecipientId, license_id_of
 from licet.model.records import Table
 from licet.protocol.profiles import bearer_profile, oauth_profile
 from licet.store import asof, credentials, facts, parties
@@ -130,7 +130,7 @@ def _tell(content: dict[str, Any], out: Path | None, expires: datetime, **more: 
     if out is None:
         click.echo(json.dumps(content))
         return
-    line = f"profile written to {out}; its credential expires {expires:%d %B %Y}"
+    line = f"profile written to {out}; its credential expires {day(expires)}"
     emit({"profile": str(out), "expires": expires, **more}, [line])
 
 
@@ -162,7 +162,7 @@ def rotate(
         if out is not None:
             _write(content, out)
     _tell(content, out, expires, ended=ended, overlap_until=last)
-    errors.print(f"older credentials of {recipient_id} end by {last:%d %B %Y %H:%M} UTC", soft_wrap=True)
+    errors.print(f"older credentials of {recipient_id} end by {day(last)} {last:%H:%M} UTC", soft_wrap=True)
 
 
 def _kind_to_rotate(conn: Connection, recipient_id: str, *, oauth: bool | None, at: datetime) -> Kind:
@@ -280,7 +280,7 @@ def grant(  # noqa: PLR0913, PLR0917 # click hands every option over as an argum
     """
     start = now()
     granted = License(
-        license_id=LicenseId(license_id or f"{recipient_id}_{secrets.token_hex(3)}"),
+        license_id=license_id_of(license_id or f"{recipient_id}_{secrets.token_hex(3)}"),
         recipient_id=RecipientId(recipient_id),
         purpose=purpose,
         tables=_tables(tables),
@@ -294,7 +294,7 @@ def grant(  # noqa: PLR0913, PLR0917 # click hands every option over as an argum
     with transaction(house.database) as conn:
         _check(conn, granted)
         seq = facts.grant_license(conn, granted, secrets.token_bytes(32), start)
-    line = f"license {granted.license_id} granted to {recipient_id} until {granted.ends:%d %B %Y}"
+    line = f"license {granted.license_id} granted to {recipient_id} until {day(granted.ends)}"
     emit({"license": granted.license_id, "seq": seq}, [line, f"build it: licet build {granted.license_id}"])
 
 
@@ -320,7 +320,7 @@ def list_licenses() -> None:
     with reading(configuration().open().database) as conn:
         for found, state in asof.licenses_as_of(conn, facts.last_seq(conn)):
             sent = sum(amount for *_, amount in parties.delivered(conn, found.license_id))
-            tables = ",".join(found.tables)
+            tables = ", ".join(found.tables)
             rows.append((found.license_id, found.recipient_id, found.purpose, tables, state, found.ends.date(), sent))
     show("licenses", columns, rows)
 
@@ -335,7 +335,16 @@ def show_license(license_id: str) -> None:
     with reading(configuration().open().database) as conn:
         found, state = asof.license_as_of(conn, license_id, facts.last_seq(conn))
     values = asdict(found) | {"state": state}
-    emit(values, [f"{name}: {value}" for name, value in values.items()])
+    emit(values, [f"{name.replace('_', ' ')}: {_term(value)}" for name, value in values.items()])
+
+
+def _term(value: object) -> str:
+    """Write a term for people, not as Python does; a bound that bounds nothing says so."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "all"
+    if isinstance(value, datetime):
+        return "any time" if value in {EARLIEST, LATEST} else f"{value:%Y-%m-%d %H:%M} UTC"
+    return str(value)
 
 
 @license_group.command()

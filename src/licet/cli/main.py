@@ -7,7 +7,7 @@ import click
 
 from licet.cli.auditing import audit
 from licet.cli.building import build_command
-from licet.cli.configuration import Configuration
+from licet.cli.configuration import Configuration, memory
 from licet.cli.contacts import key, webhook
 from licet.cli.demo import demo
 from licet.cli.ingesting import ingest_group
@@ -37,7 +37,12 @@ SECTIONS = {
 
 @click.group(cls=LicetGroup, sections=SECTIONS)
 @click.option(
-    "--home", envvar="LICET_HOME", type=click.Path(path_type=Path), default=Path("licet-home"), show_default=True
+    "--home",
+    envvar="LICET_HOME",
+    type=click.Path(path_type=Path),
+    default=Path("licet-home"),
+    show_default=True,
+    help="The folder that holds everything.",
 )
 @click.option("--database", envvar="LICET_DATABASE", default="", help="Database URL; SQLite in the home by default.")
 @click.option(
@@ -46,7 +51,14 @@ SECTIONS = {
 @click.option(
     "--outlet", envvar="LICET_OUTLET", default="", help="Have recipients fetch files from s3://bucket/prefix."
 )
-@click.option("--memory-limit", envvar="LICET_MEMORY_LIMIT", default="1GB", show_default=True)
+@click.option(
+    "--memory-limit",
+    envvar="LICET_MEMORY_LIMIT",
+    default="1GB",
+    show_default=True,
+    callback=memory,
+    help="What a build may take before it spills to disk.",
+)
 @click.option("--spark", envvar="LICET_SPARK", default="", help="Spark master to build on, such as local[2] or yarn.")
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 @click.version_option(package_name="licet")

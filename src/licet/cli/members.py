@@ -7,7 +7,7 @@ import click
 from sqlalchemy import Connection
 
 from licet.cli.configuration import configuration, now
-from licet.cli.terminal import LicetGroup, Moment, emit
+from licet.cli.terminal import LicetGroup, Moment, day, emit, errors
 from licet.model.errors import NotFound
 from licet.model.licenses import License
 from licet.model.members import Choice, MemberId, SettingChange
@@ -67,6 +67,14 @@ def choose(member_id: str, choice: str, purpose: str, recipient: str) -> None:
     )
     with transaction(configuration().open().database) as conn:
         seq = facts.record_settings(conn, [change], now())
+        known = asof.member_as_of(conn, member_id, seq) is not None
+    if not known:
+        # Kept all the same: who opts out before their data came in must find it holds.
+        errors.print(
+            f"nobody is known as {member_id} so far: check the id, or the choice holds once they are",
+            markup=False,
+            soft_wrap=True,
+        )
     emit({"seq": seq, "choice": choice}, [f"recorded as {seq}: {choice} {purpose}"])
 
 
@@ -89,7 +97,7 @@ def why(record_or_member: str, license_id: str, at: datetime | None, table: str)
     house = configuration().open()
     with reading(house.database) as conn:
         seq = asof.seq_at(conn, moment)
-        license_, state = asof.license_as_of(conn, license_id, seq)
+        license_, state = _license_at(conn, license_id, seq)
         notice = asof.notice_in_force(conn, seq, moment)
         ids, record = _find(house, conn, record_or_member, Table(table), seq)
         subjects = _subjects(conn, license_, notice, seq, ids)
@@ -97,6 +105,17 @@ def why(record_or_member: str, license_id: str, at: datetime | None, table: str)
     found = explain([subjects.get(member_id) for member_id in ids], record, terms, notice)
     outside = outside_license(license_, state, record, moment)
     emit(_facts(found, outside, notice), _lines(found, outside, notice))
+
+
+def _license_at(conn: Connection, license_id: str, seq: int) -> tuple[License, str]:
+    """Give a license as of then; the error tells one that came later from one that never was."""
+    try:
+        return asof.license_as_of(conn, license_id, seq)
+    except NotFound:
+        later, _ = asof.license_as_of(conn, license_id, facts.last_seq(conn))
+        raise NotFound(
+            f"license `{license_id}` was not there yet", f"ask about {later.starts:%Y-%m-%dT%H:%M:%SZ} or later"
+        ) from None
 
 
 def outside_license(license_: License, state: str, record: RecordFacts, at: datetime) -> str:
@@ -170,7 +189,7 @@ def _lines(found: Explanation, outside: str, notice: Notice | None) -> list[str]
     if outside:
         lines.append(f"OUT: {outside}")
     if notice:
-        lines.append(f"notice {notice.version}, in force from {notice.effective:%d %B %Y}")
+        lines.append(f"notice {notice.version}, in force from {day(notice.effective)}")
     for number, subject in enumerate(found.subjects, 1):
         lines += [f"subject {number}:", *_trace_lines(subject)]
     return lines

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.configuration import configuration, now
-from licet.cli.terminal import LicetGroup, emit, read_text, show
+from licet.cli.terminal import LicetGroup, counted, day, emit, read_text, show
 from licet.model.errors import NotFound
 from licet.policy.notice import Notice, digest, parse_notice
 from licet.store import asof, facts
@@ -20,6 +20,8 @@ def source_of(name: str) -> str:
     """Read a notice's TOML: a ready-made one by its name, else a file."""
     if name in READY_MADE:
         return (resources.files("licet.policy") / "notices" / f"{name}.toml").read_text("utf-8")
+    if not Path(name).exists():
+        raise NotFound(f"no notice `{name}`", f"name a TOML file, or one of {', '.join(sorted(READY_MADE))}")
     return read_text(name)
 
 
@@ -44,7 +46,7 @@ def check(name: str) -> None:
     Example: licet notice check my-notice.toml
     """
     found = load(name)
-    text = f"{found.version} is well formed: {len(found.rules)} rules, in force from {found.effective:%d %B %Y}"
+    text = f"{found.version} is well formed: {counted(len(found.rules), 'rules')}, in force from {day(found.effective)}"
     emit({"version": found.version, "digest": digest(found), "rules": len(found.rules)}, [text])
 
 
@@ -60,7 +62,7 @@ def publish(name: str) -> None:
     with transaction(house.database) as conn:
         seq = facts.publish_notice(conn, found.version, digest(found), found.effective, source_of(name), now())
     done = "published" if seq else "was published already"
-    line = f"{found.version} {done}; settings open {found.settings_open:%d %B %Y}, in force {found.effective:%d %B %Y}"
+    line = f"{found.version} {done}; settings open {day(found.settings_open)}, in force {day(found.effective)}"
     emit({"version": found.version, "digest": digest(found), "seq": seq}, [line])
 
 

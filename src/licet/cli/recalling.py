@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from licet.cli.configuration import configuration, now
 from licet.cli.ingesting import duration
 from licet.cli.sync_client import Client, json_of
-from licet.cli.terminal import LicetGroup, emit, read_text, show
+from licet.cli.terminal import LicetGroup, counted, emit, read_text, show
 from licet.model.errors import InputError, UsageError
 from licet.model.recalls import Recall, State
 from licet.protocol import attestation as wire
@@ -132,7 +132,7 @@ def _lines(told: dict[str, Any]) -> list[str]:
     lines = [f"recall {told['recall_id']} of license {told['license_id']}: {told['state']}, due {told['due']}"]
     for each in told["departures"]:
         why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(each["reasons"].items()))
-        lines.append(f"  {each['table']} version {each['version']}: {each['rows']:,} rows left ({why})")
+        lines.append(f"  {each['table']} version {each['version']}: {counted(each['rows'], 'rows')} left ({why})")
     steps = ((step, f" ({step['detail']})" if step["detail"] else "") for step in told["steps"])
     lines += [f"  {step['at']}  {step['state']}{detail}" for step, detail in steps]
     notice = told["notice"]

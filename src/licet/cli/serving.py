@@ -98,13 +98,13 @@ def provider_of(  # noqa: PLR0913 # each is an option
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8000, type=click.IntRange(0, 65535), show_default=True, help="0 takes a free one.")
 @click.option("--development-sign-in", is_flag=True, help="Let anybody sign in as anybody; loopback addresses only.")
 @click.option("--rate", default=50.0, type=_ABOVE_0, show_default=True, help="Requests a second of one recipient.")
 @click.option("--burst", default=200, type=click.IntRange(1), show_default=True, help="Requests of one at once.")
 @click.option("--file-rate", default=500.0, type=_ABOVE_0, show_default=True, help="The same for files, apart.")
-@click.option("--file-burst", default=2000, type=click.IntRange(1), show_default=True)
+@click.option("--file-burst", default=2000, type=click.IntRange(1), show_default=True, help="Files of one at once.")
 @click.option(
     "--trusted-proxy",
     "trusted_proxies",
@@ -114,7 +114,7 @@ def provider_of(  # noqa: PLR0913 # each is an option
 )
 @click.option("--public-url", default="", help="What recipients call the server where a proxy hides its name.")
 @click.option("--page-rate", default=10.0, type=_ABOVE_0, show_default=True, help="Pages a second of one person.")
-@click.option("--page-burst", default=100, type=click.IntRange(1), show_default=True)
+@click.option("--page-burst", default=100, type=click.IntRange(1), show_default=True, help="Pages of one at once.")
 @click.option("--outlet", default="", help="Have recipients fetch files from s3://bucket/prefix.")
 @_OPENID
 def serve(

@@ -20,6 +20,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from sqlalchemy.exc import OperationalError
 
 from licet.cli.configuration import configuration
 from licet.model.errors import InputError, LicetError
@@ -40,17 +41,18 @@ class LicetGroup(click.Group):
         """Run a command; an error of ours ends it with exit code 1."""
         try:
             return super().invoke(ctx)
-        except LicetError as error:
-            errors.print(f"error: {error}", markup=False, soft_wrap=True)
+        except (LicetError, OperationalError, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            errors.print(f"error: {_said(error)}", markup=False, soft_wrap=True)
             ctx.exit(1)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by section."""
-        if not self.sections:
-            super().format_commands(ctx, formatter)
-        for title, names in self.sections.items():
+        for title, names in (self.sections or {"Commands": self.list_commands(ctx)}).items():
             with formatter.section(title):
-                formatter.write_dl([(name, self.commands[name].get_short_help_str(90)) for name in names])
+                # In full: click would cut the sentences to one line.
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(1000)) for name in names])
 
 
 class Moment(click.ParamType[datetime]):
@@ -69,6 +71,29 @@ class Moment(click.ParamType[datetime]):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _said(error: LicetError | OperationalError | OSError) -> str:
+    """Say in one line what is wrong, and the remedy."""
+    if isinstance(error, OperationalError):
+        # The driver's own words: SQLAlchemy's would bring the statement's values along.
+        said = str(error.orig).splitlines()[0]
+        return f"the database cannot be used: {said}; check --database, that it runs, and that its disk has room"
+    if isinstance(error, OSError):
+        where = f"`{error.filename}`: " if error.filename else ""
+        return f"{where}{error.strerror or error}; check the path, its rights and the disk"
+    return str(error)
+
+
+def day(moment: datetime) -> str:
+    """Write a day for people: `5 March 2025`."""
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def counted(number: int, plural: str) -> str:
+    """Count things that are named in the plural: `1 post`, `2 account changes`."""
+    named = plural.replace("_", " ")
+    return f"{number:,} {named.removesuffix('s') if number == 1 else named}"
+
+
 def emit(value: Mapping[str, Any], lines: Sequence[str] = ()) -> None:
     """Print a result: JSON for scripts, else the lines."""
     if configuration().json:
@@ -83,16 +108,35 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> N
     if configuration().json:
         click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=str))
         return
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for column in columns:
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, width in enumerate(_widths([columns, *cells])):
         table.add_column(
-            column,
-            justify="right" if rows and isinstance(rows[0][columns.index(column)], int) else "left",
+            columns[number],
+            justify="right" if rows and isinstance(rows[0][number], int) else "left",
             overflow="fold",  # what is cut cannot be copied
+            width=width,
         )
-    for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    for row in cells:
+        table.add_row(*row)
     console.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Give each column its room: where there is too little, the widest wrap between words, and break them last."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    words = [max(len(word) for cell in column for word in ["", *cell.split()]) for column in columns]
+    while sum(widths) + 2 * len(widths) > console.width and max(widths) > 1:
+        loose = [number for number, width in enumerate(widths) if width > words[number]] or range(len(widths))
+        widths[max(loose, key=widths.__getitem__)] -= 1
+    return widths
 
 
 class Step(Protocol):

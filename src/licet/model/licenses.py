@@ -1,15 +1,34 @@
 """Recipients, licenses, versions and deliveries."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
 
+from licet.model.errors import InputError
 from licet.model.records import Table
 
 RecipientId = NewType("RecipientId", str)
 LicenseId = NewType("LicenseId", str)
+
+_LICENSE_ID: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+"""It names a share, a folder and accounts, and stands in addresses."""
+
+
+def license_id_of(said: str) -> LicenseId:
+    """Read a license's id.
+
+    Raises:
+        InputError: it cannot be one.
+    """
+    if not _LICENSE_ID.fullmatch(said):
+        raise InputError(
+            f"`{said}` cannot be a license's id", "use at most 64 letters of ASCII, digits and underscores"
+        )
+    return LicenseId(said)
+
 
 COLUMNS: dict[Table, tuple[str, ...]] = {
     Table.POSTS: ("post_id", "author_id", "created_at", "text", "lang", "in_reply_to", "quote_of"),

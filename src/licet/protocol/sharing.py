@@ -35,7 +35,7 @@ def share_item(share: str, about: Mapping[str, Any] | None = None) -> Item:
 
 def terms_of(license_: License, state: str) -> dict[str, Any]:
     """Give what a share says about its license: words to show, and the terms that a program may go by."""
-    ends = f"{license_.ends:%d %B %Y}"
+    ends = f"{license_.ends.day} {license_.ends:%B %Y}"
     return {
         "displayName": f"{license_.license_id}: {license_.purpose}, until {ends}",
         "comment": (

@@ -328,7 +328,15 @@ def publish_notice(conn: Connection, version: str, digest: str, effective: datet
 
 
 def grant_license(conn: Connection, license_: License, key: bytes, at: datetime, state: str = "active") -> int:
-    """Grant a license, or offer one; `key` (32 random bytes) makes its pseudonyms."""
+    """Grant a license, or offer one; `key` (32 random bytes) makes its pseudonyms.
+
+    Raises:
+        UsageError: the id is taken.
+    """
+    hold_order(conn)
+    taken = select(t.license_key.c.license_id).where(t.license_key.c.license_id == license_.license_id)
+    if conn.execute(taken).first() is not None:
+        raise UsageError(f"license `{license_.license_id}` exists already", "choose another id")
     conn.execute(insert(t.license_key).values(license_id=license_.license_id, key=key))
     return _append_license(conn, _license_row(license_, state), at, withdraws=False)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from licet.model.errors import InputError
 from licet.store.bucket import Bucket
 from licet.store.database import open_database
 from licet.store.engine import LocalEngine
@@ -35,9 +36,10 @@ def open_house(
 
     Raises:
         UsageError: a URL is not one that licet speaks.
+        InputError: the home cannot be made.
     """
     bucket = Bucket.open(outlet_url) if outlet_url else None
-    home.mkdir(parents=True, exist_ok=True)
+    _make(home)
     engine = LocalEngine(scratch=home / "scratch", memory_limit=memory_limit)
     database = open_database(database_url or f"sqlite:///{home.resolve() / 'licet.db'}")
     shared = SharedTables(root=home.resolve() / "shared")
@@ -49,3 +51,10 @@ def open_house(
         log=LogFiles(root=home.resolve() / "log"),
         outlet=Outlet(bucket, database, shared) if bucket else None,
     )
+
+
+def _make(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the home `{home}` cannot be made: {error.strerror}", "choose another with --home") from error

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from licet.model.errors import Refused, UsageError
+from licet.model.errors import Refused
 from licet.model.licenses import MOVES, License, LicenseState, Party
 from licet.store import tables as t
 from licet.store.asof import instant, license_as_of
@@ -40,10 +40,6 @@ def offer(conn: Connection, license_: License, actor: Actor, at: datetime) -> in
     Raises:
         UsageError: the id is taken.
     """
-    hold_order(conn)
-    c = t.license_fact.c
-    if conn.execute(select(c.seq).where(c.license_id == license_.license_id)).first() is not None:
-        raise UsageError(f"license `{license_.license_id}` exists already", "choose another id")
     seq = grant_license(conn, license_, secrets.token_bytes(32), at, LicenseState.OFFERED)
     _note(conn, license_.license_id, seq, LicenseState.OFFERED, actor, at)
     return seq

@@ -1,0 +1,94 @@
+"""What stands between a person and the commands: help in full, and errors of one line."""
+
+import json
+import pathlib
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from licet.cli.main import main
+from licet.cli.terminal import counted
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, [*arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (("--home", "{file}/house", "license", "list"), "--home"),
+        (("--database", "sqlite:///{file}/none.db", "license", "list"), "check the path"),
+        (("--database", "postgresql+psycopg://ada:s3cret@127.0.0.1:1/none", "license", "list"), "--database"),
+    ],
+)
+def test_what_surrounds_a_command_fails_in_one_line(
+    tmp_path: pathlib.Path, arguments: tuple[str, ...], remedy: str
+) -> None:
+    """A home, database or limit that cannot be is named with the remedy; no traceback and no password."""
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    code, output = run("--home", str(tmp_path / "home"), *(part.format(file=file) for part in arguments))
+    assert (code, output.count("\n")) == (1, 1)
+    assert output.startswith("error: ")
+    assert remedy in output
+    assert "s3cret" not in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (("--memory-limit", "much", "license", "list"), "800MB, 4GB, 4GiB"),
+        (("serve", "--port", "99999"), "65535"),
+        (("demo", "--members", "0"), "x>=20"),
+    ],
+)
+def test_a_number_that_cannot_be_is_a_wrong_call(
+    tmp_path: pathlib.Path, arguments: tuple[str, ...], remedy: str
+) -> None:
+    """It is not taken for another one, and nothing begins."""
+    code, output = run("--home", str(tmp_path), *arguments)
+    assert code == 2
+    assert remedy in output
+
+
+def test_help_lists_commands_with_whole_sentences() -> None:
+    """No group cuts off what a command does."""
+    for group, command in main.commands.items():
+        code, output = run(group, "--help") if isinstance(command, click.Group) else run("--help")
+        assert code == 0
+        assert "..." not in output.replace("[ARGS]...", "")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_table_is_whole_at_any_width(tmp_path: pathlib.Path, columns: int) -> None:
+    """Nothing is cut off; only the longest words are broken, and only where there is no room."""
+    run("--home", str(tmp_path), "notice", "publish", "x-2024-11-15")
+    run("--home", str(tmp_path), "recipient", "add", "acme", "--name", "Acme AI")
+    run("--home", str(tmp_path), "license", "grant", "--recipient", "acme", "--id", "acme_research_1")
+    told = CliRunner(env={"COLUMNS": str(columns)}).invoke(main, ["--home", str(tmp_path), "license", "list"])
+    assert max(map(len, told.stdout.splitlines())) <= columns
+    whole = {"bookmarks,", "reposts", "active", "tables", "delivered", "third_party_training", "acme_research_1"}
+    found = {word for word in whole if word in told.stdout}
+    assert whole - found <= ({"third_party_training", "acme_research_1"} if columns < 120 else set())
+
+
+def test_one_is_counted_in_the_singular() -> None:
+    """Names of counts are plurals with underscores; people read words."""
+    assert [counted(1, "posts"), counted(0, "posts"), counted(1_234, "account_changes"), counted(1, "bookmarks")] == [
+        "1 post",
+        "0 posts",
+        "1,234 account changes",
+        "1 bookmark",
+    ]
+
+
+def test_a_choice_of_nobody_known_is_kept_and_questioned(tmp_path: pathlib.Path) -> None:
+    """An opt-out that came before the data holds; a mistyped id is not passed over in silence."""
+    run("--home", str(tmp_path), "notice", "publish", "x-2024-11-15")
+    told = CliRunner().invoke(main, ["--home", str(tmp_path), "--json", "member", "choose", "x:9", "deny"])
+    assert json.loads(told.stdout)["choice"] == "deny"
+    assert "nobody is known as x:9 so far" in told.stderr
