@@ -340,6 +340,22 @@ def test_rows_withdrawn_while_they_are_fetched_do_not_arrive(scene: Scene) -> No
     assert [path for member in gone for path in scene.bytes_of(member)] == []
 
 
+def test_a_recall_that_tables_wait_for_leaves_the_copy_whole(scene: Scene) -> None:
+    """The removals do not wait for it, so they are asked once more after the tables that did."""
+    assert scene.run()[0] == 0
+    leaving = iter(["x:5"])
+
+    def leave(scope: Scope) -> None:
+        if "/tables/" in scope["path"] and "/tables/removals" not in scope["path"]:
+            for name in leaving:
+                scene.recall(name)
+
+    scene.wire.faults.append(leave)
+    assert scene.run()[0] == 0
+    code, output = scene.run("--check")
+    assert code == 0, output
+
+
 def test_a_server_that_says_wait_is_waited_for(scene: Scene) -> None:
     """Seconds and dates are honored; without either the pauses grow; at last patience ends."""
     said = json.loads(scene.profile.read_text())
@@ -501,9 +517,9 @@ def test_a_check_names_every_way_in_which_a_copy_is_not_the_share(scene: Scene) 
         return output
 
     first.write_bytes(whole[:20] + bytes([whole[20] ^ 1]) + whole[21:])
-    assert "1 files differ" in found()
+    assert "changed here: 1 file;" in found()
     first.unlink()
-    assert "1 files are missing" in found()
+    assert "missing: 1 file" in found()
     first.write_bytes(whole)
     (first.parent / "mine.parquet").write_bytes(whole)
     assert "mine.parquet" in found()
@@ -515,8 +531,8 @@ def test_a_check_names_every_way_in_which_a_copy_is_not_the_share(scene: Scene) 
     assert scene.run("--check")[0] == 0
     scene.recall("x:3")
     said = found()
-    assert "1 versions apart" in said
-    assert "1 rows are there that left" in said
+    assert "1 version apart" in said
+    assert "still there though they left: 1 row" in said
     assert others
 
 

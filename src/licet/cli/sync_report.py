@@ -7,6 +7,7 @@ from typing import Any
 
 from licet.cli.sync_check import Checked
 from licet.cli.sync_table import Followed
+from licet.cli.terminal import counted
 from licet.protocol.reading import plain
 
 
@@ -156,13 +157,15 @@ def _checked(each: Checked) -> list[str]:
     name = plain(str(each.name))
     differs = each.comparison
     faults = [
-        f"{differs.behind:,} versions apart: run `licet sync`" if differs.behind else "",
-        f"{len(differs.missing):,} files are missing" if differs.missing else "",
-        f"{len(differs.surplus):,} files are not the share's" if differs.surplus else "",
-        f"{len(differs.differing):,} files differ: delete them, then run `licet sync`" if differs.differing else "",
+        f"{counted(differs.behind, 'versions')} apart: run `licet sync`" if differs.behind else "",
+        f"missing: {_files(len(differs.missing))}" if differs.missing else "",
+        f"not the share's: {_files(len(differs.surplus))}" if differs.surplus else "",
+        f"changed here: {_files(len(differs.differing))}; delete them, then run `licet sync`"
+        if differs.differing
+        else "",
         f"foreign files lie in the folder: {', '.join(each.strangers)}" if each.strangers else "",
-        f"{each.removed:,} rows are there that left" if each.removed else "",
-        *(f"{rows:,} rows that left are in {path}" for path, rows in each.derived.items()),
+        f"still there though they left: {counted(each.removed, 'rows')}" if each.removed else "",
+        *(f"{counted(rows, 'rows')} that left, in {path}" for path, rows in each.derived.items()),
     ]
     wrong = [f"FAIL {name}: {fault}" for fault in faults if fault]
     whole = f"ok   {name}: version {each.version}, {each.rows:,} rows in {_files(each.files)} equal the share"

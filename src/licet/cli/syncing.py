@@ -126,6 +126,7 @@ def _sync(told: Told) -> Report:
             except LicetError as error:
                 # What has to go from the other tables goes all the same.
                 problems.append(Problem(name=str(name), said=error.message, remedy=error.remedy))
+        followed = [_with_the_newest(follower, each, followed) for each in followed]
         stated, problem = _settle(told, follower, followed)
         gone = no_longer_shared(told.root, shared)
         return Report(
@@ -135,6 +136,26 @@ def _sync(told: Told) -> Report:
             no_longer_shared=tuple(map(str, gone)),
             unmatched=tuple(map(str, follower.derived.unmatched())),
         )
+
+
+def _with_the_newest(follower: Follower, each: Followed, followed: Sequence[Followed]) -> Followed:
+    """Follow removals once more after tables that moved: those wait for a recall under way, removals do not."""
+    schema = (each.name.share, each.name.schema)
+    others = (other for other in followed if other is not each and (other.name.share, other.name.schema) == schema)
+    if follower.removals.get(schema) != each.name or not any(other.moved for other in others):
+        return each
+    try:
+        with _no_disk_error():
+            again = follower.follow(each.name)
+    except LicetError:
+        return each  # As good as a moment ago; the next run asks again.
+    return replace(
+        again,
+        moved=each.moved or again.moved,
+        fetched=each.fetched + again.fetched,
+        bytes=each.bytes + again.bytes,
+        dropped=each.dropped + again.dropped,
+    )
 
 
 def bring_in_step(profile: Path, root: Path) -> None:

@@ -9,7 +9,7 @@ import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from licet.cli.terminal import emit, progress, read_text, show
+from licet.cli.terminal import counted, emit, progress, read_text, show
 from licet.cli.train_chain import (
     attest_lines,
     fit_chain,
@@ -131,7 +131,7 @@ def fit(store: Path, learner: str, labels: str, data: Path | None, **told: Any) 
     emit(
         {"records": current.records, "members": current.members, "statistics": current.statistics},
         [
-            f"{current.records:,} records of {current.members:,} members",
+            f"{counted(current.records, 'records')} of {counted(current.members, 'members')}",
             f"statistics  {current.statistics}",
             f"model       {opened.objects / current.model_file}",
         ],
@@ -208,7 +208,7 @@ def forget(  # by click
 def _tell(store: "AlgebraStore", made: Certificate) -> None:
     path = max(store.certificates.glob("*.json"))
     lines = [
-        f"forgotten: {made.removed.records:,} records of {made.removed.members:,} members",
+        f"forgotten: {counted(made.removed.records, 'records')} of {counted(made.removed.members, 'members')}",
         f"checked:   {made.level}, recomputed from the rows that are left; every byte equal",
         f"destroyed: {len(made.destroyed)} artefacts that had seen them",
         f"signed:    {path}",
