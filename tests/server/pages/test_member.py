@@ -144,6 +144,16 @@ def test_everything_comes_along_in_one_file(visit) -> None:
     assert all(one["license"] == "acme_2024" and f"{one['rows']:,}" in shown for one in money["earned"])
 
 
+def test_the_file_says_in_the_members_language_what_is_in_it(visit, somebody) -> None:
+    for language, begins in (("en", "Your data, as of"), ("fr", "Vos données")):
+        answer = visit("member", somebody).get("/member/download", headers={"Accept-Language": language})
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            told = archive.read("README.txt").decode()
+            places = {name.split("/")[0] for name in archive.namelist()} - {"README.txt"}
+        assert told.startswith(begins)
+        assert all(any(line.startswith(place) for line in told.splitlines()) for place in places)
+
+
 def test_downloads_have_a_pace(visit, somebody) -> None:
     visitor = visit("member", somebody)
     codes = [visitor.get("/member/download").status_code for _ in range(4)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import IO, Any, Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
@@ -15,6 +15,7 @@ from licet.model.money import decimal_of
 from licet.model.records import Table
 from licet.server.desk import AtDesk, Desk
 from licet.server.pages.forms import AtMember
+from licet.server.pages.languages import Speech, language_of
 from licet.server.pages.member import told
 from licet.server.pages.receipts import receipt_of
 from licet.server.pages.rendering import PageRoute
@@ -31,22 +32,14 @@ router = APIRouter(prefix="/member", route_class=PageRoute, include_in_schema=Fa
 IN_MEMORY: Final = 4 << 20
 """Bytes of the file that are kept in memory; beyond, it lies on the disk without a name."""
 _CHUNK: Final = 1 << 16
-README: Final = """Your data, as of the time in account.json. Times are UTC.
-
-account.json    what decisions see of you, and which notices you were shown
-choices.json    every choice you made, each as a receipt
-sharing.json    who has your data: tables, rows, when they were fetched, and every recall
-earnings.json   what you earned by month and license, and what was paid out
-records/        your posts, likes, bookmarks and reposts as they were taken in, one JSON object a line
-"""
 
 
 @router.get("/download")
-def get_everything(desk: AtDesk, session: AtMember) -> Response:
+def get_everything(request: Request, desk: AtDesk, session: AtMember) -> Response:
     """Give everything of the member who is signed in."""
     desk.limits.downloads.take(session.who)
     file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 # closed once it is sent
-    _write(desk, session.who, file)
+    _write(desk, session.who, _readme(Speech(language=language_of(request))), file)
     name = f"licet-{desk.now():%Y-%m-%d}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(file.tell())}
     headers |= {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -60,9 +53,24 @@ def _sent(file: IO[bytes]) -> Iterator[bytes]:
             yield part
 
 
-def _write(desk: Desk, member_id: str, target: IO[bytes]) -> None:
+def _readme(speech: Speech) -> str:
+    """Say what is in the file, in the reader's language."""
+    about = {
+        "account.json": speech.translated("what decisions see of you, and which notices you were shown"),
+        "choices.json": speech.translated("every choice you made, each as a receipt"),
+        "sharing.json": speech.translated("who has your data: tables, rows, when they were fetched, and every recall"),
+        "earnings.json": speech.translated("what you earned by month and license, and what was paid out"),
+        "records/": speech.translated(
+            "your posts, likes, bookmarks and reposts as they were taken in, one JSON object a line"
+        ),
+    }
+    first = speech.translated("Your data, as of the time in account.json. Times are UTC.")
+    return "\n".join([first, "", *(f"{name:<16}{said}" for name, said in about.items()), ""])
+
+
+def _write(desk: Desk, member_id: str, readme: str, target: IO[bytes]) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("README.txt", README)
+        archive.writestr("README.txt", readme)
         with reading(desk.house.database) as conn:
             archive.writestr("account.json", _json(_account(conn, member_id, desk.now())))
             archive.writestr("choices.json", _json(_choices(conn, desk.house, member_id)))
