@@ -1,6 +1,5 @@
 """What stands between a person and the commands: help in full, and errors of one line."""
 
-import json
 import pathlib
 
 import click
@@ -84,11 +83,3 @@ def test_one_is_counted_in_the_singular() -> None:
         "1,234 account changes",
         "1 bookmark",
     ]
-
-
-def test_a_choice_of_nobody_known_is_kept_and_questioned(tmp_path: pathlib.Path) -> None:
-    """An opt-out that came before the data holds; a mistyped id is not passed over in silence."""
-    run("--home", str(tmp_path), "notice", "publish", "x-2024-11-15")
-    told = CliRunner().invoke(main, ["--home", str(tmp_path), "--json", "member", "choose", "x:9", "deny"])
-    assert json.loads(told.stdout)["choice"] == "deny"
-    assert "nobody is known as x:9 so far" in told.stderr

@@ -162,6 +162,8 @@ def earnings(member_id: str, month_text: str) -> None:
     house, month = configuration().open(), _month(month_text)
     with reading(house.database) as conn:
         if member_id:
+            if asof.member_as_of(conn, member_id, facts.last_seq(conn)) is None:
+                raise NotFound("no such member", "`licet ledger earnings` shows all of them together")
             mine = ledger.earnings_of(conn, house.shared, member_id)
             rows = [
                 (str(each.month), each.license_id, each.rows, decimal_of(each.micros), each.currency)

@@ -8,14 +8,14 @@ from sqlalchemy import Connection
 
 from licet.cli.configuration import configuration, now
 from licet.cli.terminal import LicetGroup, Moment, day, emit, errors
-from licet.model.errors import NotFound
+from licet.model.errors import NotFound, UsageError
 from licet.model.licenses import License
 from licet.model.members import Choice, MemberId, SettingChange
 from licet.model.records import Table, Visibility, interaction_key
 from licet.policy.decide import Explanation, RecordFacts, Subject, SubjectTrace, Terms, explain
 from licet.policy.reasons import sentence
 from licet.policy.rules import Notice
-from licet.store import asof, facts
+from licet.store import asof, facts, parties
 from licet.store.database import reading, transaction
 from licet.store.house import House
 
@@ -66,6 +66,7 @@ def choose(member_id: str, choice: str, purpose: str, recipient: str) -> None:
         member_id=MemberId(member_id), purpose=purpose, choice=Choice(choice), recipient_id=recipient, source="operator"
     )
     with transaction(configuration().open().database) as conn:
+        _check(conn, change)
         seq = facts.record_settings(conn, [change], now())
         known = asof.member_as_of(conn, member_id, seq) is not None
     if not known:
@@ -76,6 +77,15 @@ def choose(member_id: str, choice: str, purpose: str, recipient: str) -> None:
             soft_wrap=True,
         )
     emit({"seq": seq, "choice": choice}, [f"recorded as {seq}: {choice} {purpose}"])
+
+
+def _check(conn: Connection, change: SettingChange) -> None:
+    """Refuse a choice that would bind nobody: mistyped, it would be kept and change nothing."""
+    known = {name for notice in asof.notices_as_of(conn, facts.last_seq(conn)) for name in notice.purposes}
+    if known and change.purpose not in known:
+        raise UsageError(f"no notice knows a purpose `{change.purpose}`", f"choose from {', '.join(sorted(known))}")
+    if change.recipient_id and parties.recipient_name(conn, change.recipient_id) is None:
+        raise NotFound(f"no recipient `{change.recipient_id}`", "`licet recipient list` shows those there are")
 
 
 @click.command()
