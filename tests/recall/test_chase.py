@@ -107,6 +107,34 @@ def test_a_delivery_that_ends_after_the_recall_was_closed_opens_it_anew(any_debt
     assert sound(any_debts)
 
 
+def test_a_delivery_is_found_however_long_nobody_chased(any_debts: Debts) -> None:
+    name = any_debts.withdraw()
+    any_debts.clock.go(hours=2)
+    any_debts.chase()
+    any_debts.deliver()
+    any_debts.clock.go(days=30)
+    any_debts.chase()
+    assert any_debts.recall(f"{name}.late").departures == any_debts.recall(name).departures
+    assert sound(any_debts)
+
+
+def test_a_recall_is_watched_for_a_week_after_it_was_due_and_no_longer(any_debts: Debts) -> None:
+    name = any_debts.withdraw()
+    any_debts.clock.go(hours=2)
+    any_debts.chase()
+    any_debts.clock.go(days=7)
+    any_debts.chase()
+    with reading(any_debts.house.database) as conn:
+        assert recalls.watched_long(conn, any_debts.clock() + timedelta(days=1)) == [name]
+    any_debts.clock.go(days=1)
+    any_debts.chase()
+    any_debts.deliver()
+    any_debts.chase()
+    with reading(any_debts.house.database) as conn:
+        assert recalls.watched_long(conn, any_debts.clock() + timedelta(days=99)) == []
+        assert recalls.late(conn) == []
+
+
 def test_a_recipient_that_does_as_it_should_goes_through_every_state(any_debts: Debts, signer: Recipient) -> None:
     any_debts.deliver()
     name = any_debts.withdraw()

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 ORDER = ["open", "notified", "acknowledged", "attested", "closed"]
 NOTHING = "nothing was delivered"
 FOREVER = 2**62
+DAY = 86_400_000_000
 
 
 def _us(at: datetime) -> int:
@@ -29,7 +30,8 @@ class Books:
     steps: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     notices: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     accepted: Counter[str] = field(default_factory=Counter)
-    fetched: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    fetched: dict[tuple[str, str], list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    """By license and table: which versions were fetched, and when in microseconds."""
     key_files: set[tuple[str, str]] = field(default_factory=set)
     versions: list[Any] = field(default_factory=list)
     licenses: dict[str, Any] = field(default_factory=dict)
@@ -50,11 +52,11 @@ def read_books(database: Engine) -> Books:
         books.accepted.update(
             row.recall_id for row in conn.execute(text("SELECT recall_id FROM attestation WHERE verdict = 'accepted'"))
         )
-        for row in conn.execute(text("SELECT license_id, record_table, version, file FROM delivery WHERE bytes > 0")):
+        for row in conn.execute(text("SELECT * FROM delivery WHERE bytes > 0")):
             if row.file.startswith("keys-"):
                 books.key_files.add((row.license_id, row.file))
             else:
-                books.fetched[row.license_id, row.record_table].append(row.version)
+                books.fetched[row.license_id, row.record_table].append((row.version, row.at_us))
         books.versions = list(conn.execute(text("SELECT * FROM shared_version")))
         open_ = text(f"SELECT * FROM license_fact WHERE until_seq = {FOREVER}")
         books.licenses = {row.license_id: row for row in conn.execute(open_)}
@@ -99,13 +101,13 @@ def _steps(books: Books, name: str) -> list[str]:
     return found
 
 
-def delivered(books: Books, name: str) -> bool:
-    """Tell whether content was fetched before it left."""
+def delivered(books: Books, name: str, until: int = FOREVER) -> bool:
+    """Tell whether content was fetched before it left, and at a time until then."""
     license_id = books.recalls[name].license_id
     return any(
-        version < row.version
+        version < row.version and at <= until
         for row in books.departures[name]
-        for version in books.fetched.get((license_id, row.record_table), ())
+        for version, at in books.fetched.get((license_id, row.record_table), ())
     )
 
 
@@ -120,6 +122,9 @@ def _state(books: Books, name: str, now: datetime, horizon_s: int) -> list[str]:
     found = ["has two notices"] if len(notices) > 1 else []
     if books.steps[name][-1].detail == NOTHING:
         found += ["is closed for nothing, and has a notice"] if notices else []
+        recall = books.recalls[name]
+        # The clock may have gone back by days since the look that was the last.
+        owed = delivered(books, name, FOREVER if recall.watched else recall.due_us + DAY)
         late = owed and f"{name}.late" not in books.recalls
         return found + (["was delivered after all, and was not reopened"] if late else [])
     if owed != bool(notices):

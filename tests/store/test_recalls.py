@@ -145,21 +145,24 @@ def test_many_recalls_are_read_at_once(house: House, granted: License, now: date
         assert recalls.recalls_of(conn) == sorted(found, key=lambda each: each.as_of_seq)
 
 
-def test_a_reopened_recall_is_opened_once_and_only_for_a_week(
+def test_a_reopened_recall_is_opened_once_and_only_while_it_is_watched(
     any_house: House, granted: License, now: datetime
 ) -> None:
     owe(any_house, version(granted, 5, 7, now))
+    after, long_after = now + timedelta(hours=3), now + recalls.LATE + timedelta(days=2)
     with transaction(any_house.database) as conn:
         recalls.move(conn, "acme-1.7", State.CLOSED, recalls.NOTHING_DELIVERED, now)
-        assert recalls.late(conn, now) == []
+        assert recalls.late(conn) == []
     deliver(any_house, granted, now, 4)
     with transaction(any_house.database) as conn:
-        assert recalls.late(conn, now + recalls.LATE + timedelta(days=2)) == []
-        assert recalls.late(conn, now + timedelta(hours=3)) == ["acme-1.7"]
-        assert recalls.reopen(conn, "acme-1.7", now + timedelta(hours=3)) == "acme-1.7.late"
-        assert recalls.late(conn, now + timedelta(hours=3)) == []
+        assert recalls.late(conn) == ["acme-1.7"]
+        assert recalls.reopen(conn, "acme-1.7", after) == "acme-1.7.late"
+        assert recalls.late(conn) == []
         again = recalls.recall_of(conn, "acme-1.7.late")
-    assert (again.opened, again.due) == (now + timedelta(hours=3), now + timedelta(hours=27))
+        assert (recalls.watched_long(conn, after), recalls.watched_long(conn, long_after)) == ([], ["acme-1.7"])
+        recalls.stop_watching(conn, ["acme-1.7"])
+        assert recalls.watched_long(conn, long_after) == []
+    assert (again.opened, again.due) == (after, now + timedelta(hours=27))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

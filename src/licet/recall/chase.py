@@ -77,11 +77,14 @@ def _batches(things: Sequence[Thing]) -> Iterator[Sequence[Thing]]:
 
 def _reopen(house: House, now: datetime) -> int:
     with reading(house.database) as conn:
-        found = recalls.late(conn, now)
+        found, over = recalls.late(conn), recalls.watched_long(conn, now)
     for names in _batches(found):
         with transaction(house.database) as conn:
             for name in names:
                 recalls.reopen(conn, name, now)
+    for names in _batches(over):
+        with transaction(house.database) as conn:
+            recalls.stop_watching(conn, names)
     return len(found)
 
 

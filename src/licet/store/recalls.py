@@ -23,7 +23,7 @@ UNSETTLED: Final = (State.OPEN, State.NOTIFIED, State.ACKNOWLEDGED)
 NOTHING_DELIVERED: Final = "nothing was delivered"
 """Why a recall that nobody owes is closed."""
 LATE: Final = timedelta(days=7)
-"""How long after a recall was closed for want of a delivery one is still looked for: a transfer may be slow."""
+"""How long after it was due a recall that was closed for want of a delivery is watched: a transfer may be slow."""
 _KEY_FILES: Final = "keys-%"
 """The names of files of keys; fetching one gives nobody any content."""
 
@@ -69,6 +69,7 @@ def _opened(conn: Connection, version: SharedVersion, due: datetime) -> str:
         "opened_us": micros(version.at),
         "due_us": micros(due),
         "state": str(State.OPEN),
+        "watched": True,
     }
     conn.execute(insert(t.recall).values(**row))
     _note(conn, recall_id, State.OPEN, "", version.at)
@@ -243,15 +244,27 @@ def held(conn: Connection, recall_id: str) -> Recall | None:
     return _with_departures(conn, [row])[0]
 
 
-def late(conn: Connection, at: datetime) -> list[str]:
-    """Give recalls that were closed for want of a delivery that came after all, and that were not opened anew."""
+def late(conn: Connection) -> list[str]:
+    """Give watched recalls that were closed for want of a delivery that came after all, and were not opened anew."""
     c, s = t.recall.c, t.recall_step.c
     for_nothing = select(s.n).where(s.recall_id == c.recall_id, s.state == State.CLOSED, s.detail == NOTHING_DELIVERED)
     for_nothing = for_nothing.correlate(t.recall)
-    query = select(c.recall_id).where(c.state == State.CLOSED, c.due_us >= micros(at - LATE), for_nothing.exists())
+    query = select(c.recall_id).where(c.watched, c.state == State.CLOSED, for_nothing.exists())
     names = conn.execute(query.where(_delivered()).order_by(c.recall_id)).scalars().all()
     known = {each.recall_id for each in recalls_named(conn, [_again(name) for name in names])}
     return [name for name in names if _again(name) not in known]
+
+
+def watched_long(conn: Connection, at: datetime) -> list[str]:
+    """Give closed recalls that were due so long ago that no delivery can come to light any more."""
+    c = t.recall.c
+    over = (c.watched, c.state == State.CLOSED, c.due_us < micros(at - LATE))
+    return list(conn.execute(select(c.recall_id).where(*over).order_by(c.recall_id)).scalars())
+
+
+def stop_watching(conn: Connection, recall_ids: Sequence[str]) -> None:
+    """Watch some recalls no longer, at which `late` has had a last look."""
+    conn.execute(update(t.recall).where(t.recall.c.recall_id.in_(recall_ids)).values(watched=False))
 
 
 def _again(recall_id: str) -> str:
@@ -267,7 +280,7 @@ def reopen(conn: Connection, recall_id: str, at: datetime) -> str:
 
 def _copy(conn: Connection, row: Any, name: str, at: datetime) -> None:  # noqa: ANN401 # likewise
     again = dict(row._mapping)  # noqa: SLF001 # its name in SQLAlchemy's interface
-    again |= {"recall_id": name, "opened_us": micros(at), "state": str(State.OPEN)}
+    again |= {"recall_id": name, "opened_us": micros(at), "state": str(State.OPEN), "watched": True}
     again["due_us"] = micros(at) + max(0, row.due_us - row.opened_us)
     conn.execute(insert(t.recall).values(**again))
     d = t.departure.c

@@ -224,8 +224,10 @@ recall = Table(
     Column("opened_us", BigInteger, nullable=False),
     Column("due_us", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),
+    Column("watched", Boolean, nullable=False),
     Index("recall_license", "license_id", "as_of_seq"),
     Index("recall_state", "state", "due_us"),
+    Index("recall_watched", "watched", "state"),
 )
 
 departure = Table(

@@ -18,10 +18,12 @@ def upgrade() -> None:
         sa.Column("opened_us", sa.BigInteger(), nullable=False),
         sa.Column("due_us", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("watched", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("recall_id"),
     )
     op.create_index("recall_license", "recall", ["license_id", "as_of_seq"], unique=False)
     op.create_index("recall_state", "recall", ["state", "due_us"], unique=False)
+    op.create_index("recall_watched", "recall", ["watched", "state"], unique=False)
     op.create_table(
         "departure",
         sa.Column("recall_id", sa.String(length=96), nullable=False),
