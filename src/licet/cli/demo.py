@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -263,11 +264,14 @@ class Demo:
         """Run `licet serve` as a process of its own while the block lasts."""
         command = [sys.executable, "-m", "licet.cli", "--home", str(self.home), "serve", "--port", str(self.port)]
         log = (self.home / "server.log").open("wb")
+        # Whoever is told to end ends its server too, for that one lets anybody sign in as anybody.
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         process = subprocess.Popen([*command, "--development-sign-in"], stdout=log, stderr=log)  # noqa: S603 # ourselves
         try:
             self.wait_until_up(process)
             yield process
         finally:
+            signal.signal(signal.SIGTERM, before)
             process.terminate()
             process.wait(20)
             log.close()

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import uvicorn
 
-from licet.model.errors import UsageError
+from licet.model.errors import Unavailable, UsageError
 from licet.server.app import create_app
 from licet.server.desk import ServerOptions
 from licet.server.log import LogWorker, origin_of
@@ -63,7 +63,7 @@ def serve(house: House, host: str, port: int, options: ServerOptions, *workers: 
     Raises:
         UsageError: the development sign-in would be served to other machines, a proxy's network is none, or the
             outlet's bucket might keep what is deleted.
-        Unavailable: the outlet's store does not answer.
+        Unavailable: the outlet's store does not answer, or nothing can listen at the address.
     """
     server = uvicorn.Server(configure(house, host, port, options))
     if house.outlet is not None:
@@ -74,6 +74,10 @@ def serve(house: House, host: str, port: int, options: ServerOptions, *workers: 
         worker.start()
     try:
         server.run()
+    except SystemExit as error:
+        if server.started:
+            raise
+        raise Unavailable(f"nothing can listen on {host}:{port}", "choose another --port, or another --host") from error
     finally:
         for worker in workers:
             worker.stop()

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001_facts"
+revision = "facts"
 down_revision = None
 
 

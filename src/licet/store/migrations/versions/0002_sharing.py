@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002_sharing"
-down_revision = "0001_facts"
+revision = "sharing"
+down_revision = "facts"
 
 # Only an INTEGER names the row itself in SQLite.
 _ROWID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003_recalls"
-down_revision = "0002_sharing"
+revision = "recalls"
+down_revision = "sharing"
 
 
 def upgrade() -> None:

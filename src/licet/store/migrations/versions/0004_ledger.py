@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004_ledger"
-down_revision = "0003_recalls"
+revision = "ledger"
+down_revision = "recalls"
 
 # Only an INTEGER names the row itself in SQLite.
 _ROWID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

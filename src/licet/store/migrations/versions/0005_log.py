@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005_log"
-down_revision = "0004_ledger"
+revision = "log"
+down_revision = "ledger"
 
 # Only an INTEGER names the row itself in SQLite.
 _ROWID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
