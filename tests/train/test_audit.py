@@ -36,6 +36,8 @@ def test_after_forgetting_every_figure_is_the_oracle_s(
     small = {"width": "16", "layers": "1", "heads": "2", "context": "24", "rate": "0.01", "epochs": "16"}
     monkeypatch.setattr(audits, "SETTINGS", small)
     monkeypatch.setattr(audits, "_ascended", ascended_as_far_as_it_should)
+    monkeypatch.setattr(audits, "RATE", 0.005)  # steps so small that none leads far beyond the goal
+    monkeypatch.setattr(audits, "STEPS", 1000)
     rows = {row.name: row for row in audit(tmp_path, texts(16), SETUP, {}, workers, lambda _: None)}
     for harm in ("", ", relearned", ", four bits"):
         assert replace(rows[f"after (ours){harm}"], name="") == replace(rows[f"oracle{harm}"], name="")
