@@ -35,9 +35,11 @@ def test_no_module_is_longer_than_400_lines() -> None:
 
 
 def test_no_function_is_longer_than_60_lines() -> None:
+    """But for migrations, each of which is a list of tables."""
     functions = [
         (f"{path.name}:{node.name}", (node.end_lineno or 0) - node.lineno + 1)
         for path in MODULES
+        if path.parent.name != "versions"
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]

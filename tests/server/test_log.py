@@ -67,7 +67,7 @@ def test_the_worker_publishes_what_is_written_and_what_waits_at_the_end(scene) -
     worker = LogWorker(house, "data.example/log", lambda: datetime.now(UTC), look_s=0.05)
     worker.start()
     try:
-        for _ in range(200):
+        for _ in range(1200):
             with reading(house.database) as conn:
                 if not is_behind(conn):
                     break

@@ -7,10 +7,11 @@ import sys
 import threading
 
 import pytest
-from sqlalchemy import inspect
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 
-from licet.model.errors import UsageError
-from licet.store import facts
+from licet.model.errors import Refused, UsageError
+from licet.store import facts, ledger_tables, log_tables
 from licet.store.database import lease, migrate, open_database, reading, transaction
 from licet.store.house import House
 from licet.store.tables import metadata
@@ -82,9 +83,26 @@ def test_opening_again_changes_nothing(database_url: str) -> None:
     second = open_database(database_url)
     with reading(second) as conn:
         assert facts.last_seq(conn) == 41
-    assert set(metadata.tables) <= set(inspect(second).get_table_names())
     first.dispose()
     second.dispose()
+
+
+def test_migrations_make_the_tables_that_the_code_knows(any_house: House) -> None:
+    with reading(any_house.database) as conn:
+        options = {"compare_type": True, "compare_server_default": True}
+        assert {ledger_tables.metadata, log_tables.metadata} == {metadata}
+        assert compare_metadata(MigrationContext.configure(conn, opts=options), metadata) == []
+
+
+def test_a_database_of_another_version_is_refused_and_left_as_it_is(database_url: str) -> None:
+    first = open_database(database_url)
+    with transaction(first) as conn:
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999_later'")
+    with pytest.raises(Refused, match="another version of licet made this database"):
+        open_database(database_url)
+    with reading(first) as conn:
+        assert conn.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "9999_later"
+    first.dispose()
 
 
 def test_a_reading_sees_one_moment(any_house: House) -> None:

@@ -18,7 +18,9 @@ from licet.store.house import House
 NOW = datetime(2024, 11, 16, 8, 30, 15, 123457, tzinfo=UTC)
 PURPOSE = "third_party_training"
 
-people = st.sampled_from(["x:1", "x:2", "x:3", "o'brien", "\u00fcml\u00e4ut"]).map(MemberId)
+people = st.sampled_from(["x:1", "x:2", "x:3", "o'brien", "\u00fcml\u00e4ut", '{"\\u0061"}\n\x1f\U0001f600']).map(
+    MemberId
+)
 members = st.builds(
     Member,
     member_id=people,

@@ -9,11 +9,12 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from licet.model.errors import UsageError
+from licet.model.errors import Refused, UsageError
 
 
 def open_database(url: str) -> Engine:
@@ -21,6 +22,7 @@ def open_database(url: str) -> Engine:
 
     Raises:
         UsageError: the URL is not one that licet speaks.
+        Refused: another version of licet made the database.
     """
     try:
         backend = make_url(url).get_backend_name()
@@ -54,12 +56,22 @@ def _open_sqlite(url: str) -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema up to date; two processes at once wait for each other."""
+    """Bring the schema up to date; two processes at once wait for each other.
+
+    Raises:
+        Refused: the schema is of a version that this one does not know.
+    """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with lease(engine, "migrate"), engine.execution_options(writing=True).begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise Refused(
+                "another version of licet made this database",
+                "use the version that made it, or a newer one; before the first release, make a new database",
+            ) from error
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import adbc_driver_postgresql.dbapi
 import duckdb
 import pyarrow as pa
+from pyarrow import json
 from sqlalchemy import BigInteger, CompoundSelect, Engine, Select, String
 from sqlalchemy.dialects import postgresql
 
@@ -92,8 +93,9 @@ def _read(database: Engine, query: Query) -> Iterator[pa.RecordBatchReader]:
         # By the one library that this process opens the file with: a second one that closes it would take the locks
         # of the first along, and another process could then cut the shared index under it (SIGBUS).
         with reading(database) as conn:
-            cursor = conn.exec_driver_sql(text, tuple(values)).cursor
-            yield pa.RecordBatchReader.from_batches(_schema(query), _batches(cursor, _schema(query)))
+            schema = _schema(query)
+            cursor = conn.exec_driver_sql(_as_json(text, schema), tuple(values)).cursor
+            yield pa.RecordBatchReader.from_batches(schema, _batches(cursor, schema))
         return
     url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with adbc_driver_postgresql.dbapi.connect(url) as connection, connection.cursor() as cursor:
@@ -105,10 +107,17 @@ def _schema(query: Query) -> pa.Schema:
     return pa.schema([(column.name, _TYPES[type(column.type)]) for column in query.selected_columns])
 
 
+def _as_json(text: str, schema: pa.Schema) -> str:
+    """Give a query's rows as JSON: one value a row crosses into Python, and Arrow reads it again at half the cost."""
+    pairs = ", ".join(f"'{name}', {name}" for name in schema.names)
+    return f"SELECT json_object({pairs}) FROM ({text})"
+
+
 def _batches(cursor: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 # DBAPI cursors have no type
+    options = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
     while rows := cursor.fetchmany(BATCH):
-        columns = zip(*rows, strict=True)
-        yield pa.record_batch([pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)], schema=schema)
+        lines = "\n".join([line for (line,) in rows]).encode()
+        yield from json.read_json(pa.py_buffer(lines), parse_options=options).to_batches()
 
 
 def _text(database: Engine, query: Query) -> tuple[str, list[Any]]:
