@@ -36,6 +36,16 @@ def test_separation_of_equals_is_chance_and_of_strangers_is_not() -> None:
     assert apart.caught > same.caught
 
 
+def test_the_interval_is_as_wide_as_one_in_closed_form_for_95_percent() -> None:
+    draws = np.random.default_rng(8)
+    members, others = draws.normal(0.7, 1, 90), draws.normal(size=120)
+    found = separate(members, others)
+    above = np.array([[member > other for other in others] for member in members])  # after DeLong et al., 1988
+    deviation = np.sqrt(above.mean(1).var(ddof=1) / 90 + above.mean(0).var(ddof=1) / 120)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * deviation, rel=0.08)
+    assert (found.high + found.low) / 2 == pytest.approx(found.auc, abs=0.01)
+
+
 def test_loss_and_zlib_are_what_a_hand_computes() -> None:
     answers, wanted = [np.array([[0.5, 0.5], [0.25, 0.75]])], [np.array([0, 1])]
     mean = (np.log(0.5) + np.log(0.75)) / 2
@@ -49,6 +59,18 @@ def test_min_k_looks_at_the_least_likely_and_weighs_them_by_what_was_to_be_expec
     expected = min_k_scores([np.array([sure, unsure])], [np.array([0, 0])])
     assert surprised[0] < -5
     assert expected[0] == pytest.approx(0, abs=1e-3)
+
+
+def test_min_k_is_the_mean_of_the_lowest_fifth() -> None:
+    chances = np.tile([0.5, 0.3, 0.2], (10, 1))
+    mean = (chances[0] * np.log(chances[0])).sum()
+    spread = np.sqrt((chances[0] * (np.log(chances[0]) - mean) ** 2).sum())
+    lowest = (np.log([0.2, 0.3]) - mean) / spread
+    assert min_k_scores([chances], [np.array([0] * 8 + [1, 2])])[0] == pytest.approx(lowest.mean())
+
+
+def test_one_in_a_hundred_others_is_accused_at_most() -> None:
+    assert separate(np.array([197.5, 198, 198.5, 199, 200]), np.arange(200.0)).caught == 3 / 5
 
 
 def test_reference_models_make_a_known_text_stand_out_from_one_that_is_easy_anyway() -> None:

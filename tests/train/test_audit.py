@@ -49,9 +49,17 @@ def test_after_forgetting_every_figure_is_the_oracle_s(
 
 
 def ascended_as_far_as_it_should(store: ChainStore, states: Mapping[int, State], trial: Trial) -> dict[int, State]:
-    """The audit's own ascent, after which what each shard forgot surprises it as much as what it never saw."""
+    """The audit's own ascent, after which what each shard forgot surprises it as much as what it never saw.
+
+    Reference models are all shards but the one that saw the member.
+    """
     changed = ASCENDED(store, states, trial)
     plan, key = store.plan(), store.key()
+    known = np.isnan(audits._references(store, trial)(trial.leaving))
+    assert known.T.tolist() == [
+        [shard == plan.shard_of(member_mark(key, each.member)) for shard in states] for each in trial.leaving
+    ]
+    assert np.isnan(audits._references(store, trial)(trial.held)).sum(axis=0).tolist() == [1] * len(trial.held)
     for shard, state in states.items():
         gone = [e for e in (*trial.leaving, *trial.canaries) if plan.shard_of(member_mark(key, e.member)) == shard]
         assert bool(gone) == (changed[shard] is not state)
@@ -95,3 +103,9 @@ def test_four_bits_leave_fifteen_levels_and_err_by_half_a_step(numbers: list[flo
     step = np.abs(array).max() / 7
     assert np.abs(rounded["w"] - array).max() <= step / 2 + 1e-6
     assert np.array_equal(rounded["bias"], array[0])
+
+
+def test_four_bits_have_a_scale_for_each_row() -> None:
+    rounded = four_bits({"w": np.array([[7, -3.25, 0.25], [700, -325, 25]]), "nothing": np.zeros((2, 2))})
+    assert rounded["w"].tolist() == [[7, -3, 0], [700, -300, 0]]
+    assert not rounded["nothing"].any()
