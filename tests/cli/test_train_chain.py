@@ -107,6 +107,19 @@ def test_the_simulation_prints_the_closed_form_and_draws_a_chart(tmp_path: Path)
     assert chart.read_bytes().startswith(b"<?xml")
 
 
+def test_the_simulation_of_a_few_members_goes_as_far_as_all_of_them() -> None:
+    done = licet("plan", "--simulate", "--trials", "2", "--members", "10", as_json=True)
+    assert [row["members who leave"] for row in json.loads(done.output)] == [1, 10]
+    assert "nothing is simulated" in licet("plan", "--simulate", "--shards", "0").output
+
+
+@pytest.mark.parametrize("option", ["--shards", "--leavers", "--records"])
+def test_an_audit_of_nothing_is_refused(story: Path, option: str) -> None:
+    refused = licet("audit", "--data", story / "data", option, "0")
+    assert refused.exit_code == 2
+    assert f"'{option}'" in refused.output
+
+
 def test_a_plan_keeps_its_size(story: Path) -> None:
     source = story / "data"
     refused = licet("plan", story / "model", "--data", source, "--shards", "3")

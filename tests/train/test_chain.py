@@ -10,6 +10,7 @@ from licet.train.chain import Terms, check_terms, kept_terms, lineage, load, new
 from licet.train.chain_fit import fit
 from licet.train.chain_manifest import Entry, Manifest
 from licet.train.chain_workers import Workers
+from licet.train.learner import LEARNERS
 from licet.train.plan import Slice, new_plan
 
 PLAN = new_plan(KEY, 4, 3)
@@ -101,6 +102,18 @@ def test_a_learner_that_fails_says_how_but_quotes_no_record(tmp_path: Path) -> N
         fit(store, terms_of("sklearn-head", labels="up,down"), examples, workers=workers, moved=quiet)
     assert "ValueError" in str(told.value)
     assert not any(example.text in str(told.value) or example.label in str(told.value) for example in examples)
+
+
+@pytest.mark.parametrize("learner", ["hf-trainer", "peft-lora"])
+def test_another_version_of_what_a_learner_is_made_of_is_refused_however_the_learner_is_named(
+    monkeypatch: pytest.MonkeyPatch, learner: str
+) -> None:
+    for name in (learner, LEARNERS[learner]):
+        with monkeypatch.context() as older:
+            older.setattr("licet.train.chain.version", lambda _: "1")
+            kept = new_terms(name, {}, "weights", {})
+        with pytest.raises(Refused, match=r"transformers: 1 then, \d"):
+            check_terms(kept, new_terms(name, {}, "weights", {}))
 
 
 def test_another_encoder_is_other_terms(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from chain_world import bytes_of, planned, posts, quiet, terms_of
 
-from licet.model.errors import NotFound, Refused
+from licet.model.errors import NotFound, Refused, UsageError
 from licet.train.chain_fit import fit
 from licet.train.chain_forget import forget
 from licet.train.chain_model import open_model, served
@@ -92,6 +92,15 @@ def test_whom_neither_plan_nor_model_knows_is_passed_over(tmp_path: Path, worker
     ask(store, ["nobody"], ["nothing"], NOW)
     assert cost(store).requests == 0
     assert served(store) == before
+
+
+def test_who_leaves_before_the_first_fit_is_not_in_the_way_of_it(tmp_path: Path, workers: Workers) -> None:
+    examples, terms = posts(4), terms_of(HEAD)
+    store = planned(tmp_path, examples, 1, 2)
+    with pytest.raises(UsageError, match="nothing is fitted"):
+        ask(store, ["m1"], [], NOW)
+    rest = [example for example in examples if example.member != "m1"]
+    assert fit(store, terms, rest, workers=workers, moved=quiet).work.records == 6
 
 
 def test_what_was_begun_is_due_whoever_asked_since(tmp_path: Path, workers: Workers) -> None:

@@ -44,8 +44,10 @@ def test_nothing_is_published_while_a_request_waits_or_into_the_store(
 ) -> None:
     store = AlgebraStore(root=tmp_path / "model")
     fit(store, learners["bayes"], posts())
-    with pytest.raises(UsageError, match="outside"):
-        publish(store, store.objects / "copy")
+    (tmp_path / "link").symlink_to(store.objects)
+    for inside in (store.objects / "copy", tmp_path / "other" / ".." / "model" / "copy", tmp_path / "link" / "copy"):
+        with pytest.raises(UsageError, match="outside"):
+            publish(store, inside)
     store.pending.write_bytes(b"{}")
     with pytest.raises(UsageError, match="carried out"):
         publish(store, tmp_path / "copy")

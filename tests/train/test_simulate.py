@@ -53,6 +53,17 @@ def test_more_than_all_cannot_leave() -> None:
         estimate(2, 2, 11, members=10, trials=1)
 
 
+@pytest.mark.parametrize(("shards", "slices", "trials"), [(0, 2, 1), (2, 0, 1), (2, 2, 0)])
+def test_nothing_cannot_be_simulated(shards: int, slices: int, trials: int) -> None:
+    with pytest.raises(UsageError, match="nothing is simulated"):
+        estimate(shards, slices, 1, members=2, trials=trials)
+
+
+def test_the_one_member_s_leaving_costs_nothing_for_nobody_is_left() -> None:
+    found = estimate(1, 1, 1, members=1, trials=2)
+    assert (found.closed, found.uniform, found.predicted) == (1, 0, 0)
+
+
 def test_the_chart_is_a_picture_and_the_same_each_time() -> None:
     found = [estimate(4, 2, leavers, members=100, trials=3) for leavers in (1, 10)]
     assert chart(found).startswith(b"<?xml")

@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 
     from licet.train.audit import Row
 
+MANY = click.IntRange(min=1)
+
 
 @click.command()
-@click.option("--records", default=400, show_default=True, help="Examples to use at most, the first by name.")
-@click.option("--leavers", default=10, show_default=True, help="Members who leave.")
-@click.option("--shards", default=4, show_default=True)
-@click.option("--slices", default=2, show_default=True)
+@click.option(
+    "--records", type=MANY, default=400, show_default=True, help="Examples to use at most, the first by name."
+)
+@click.option("--leavers", type=MANY, default=10, show_default=True, help="Members who leave.")
+@click.option("--shards", type=click.IntRange(min=2), default=4, show_default=True, help="Others are reference models.")
+@click.option("--slices", type=MANY, default=2, show_default=True)
 @click.option("--seed", default=0, show_default=True, help="Chooses who leaves.")
-@click.option("--workers", default=1, show_default=True, help="Shards trained at once.")
+@click.option("--workers", type=MANY, default=1, show_default=True, help="Shards trained at once.")
 @click.option("--chart", type=click.Path(path_type=Path), help="An SVG file to draw into.")
 @data_options
 def audit(data: Path | None, chart: Path | None, **told: Any) -> None:  # noqa: ANN401 # by click

@@ -34,7 +34,13 @@ SLICES: Final = 8
     help="CSV of each member's own signals: member,account_age_days,days_since_last_record,records,toggles.",
 )
 @click.option("--simulate", is_flag=True, help="Only say what forgetting would cost; nothing is written but a chart.")
-@click.option("--members", default=10_000, show_default=True, help="With --simulate: how many members.")
+@click.option(
+    "--members",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="With --simulate: how many members.",
+)
 @click.option("--trials", default=60, show_default=True, help="With --simulate: how many times to draw who leaves.")
 @click.option("--chart", type=click.Path(path_type=Path), help="With --simulate: an SVG file to draw into.")
 @data_options
@@ -123,7 +129,7 @@ def _simulate(told: Mapping[str, Any]) -> None:
     from licet.train.simulate import chart, estimate
 
     size = dict(zip(("shards", "slices"), _size(told), strict=True))
-    leaving = [each for each in LEAVERS if each < told["members"]]
+    leaving = [each for each in LEAVERS if each <= told["members"]]
     found = [estimate(**size, leavers=each, members=told["members"], trials=told["trials"]) for each in leaving]
     if told["chart"]:
         told["chart"].write_bytes(chart(found))

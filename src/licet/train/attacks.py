@@ -36,10 +36,10 @@ def loss_scores(answers: Sequence[Probabilities], wanted: Outcomes) -> Scores:
     return np.array([each.mean() for each in log_chances(answers, wanted)])
 
 
-def zlib_scores(answers: Sequence[Probabilities], wanted: Outcomes, texts: Sequence[str]) -> Scores:
-    """Score by the log probability of the text over its compressed length in bytes."""
-    pairs = zip(log_chances(answers, wanted), texts, strict=True)
-    return np.array([each.sum() / len(zlib.compress(text.encode("utf-8", "replace"))) for each, text in pairs])
+def zlib_scores(answers: Sequence[Probabilities], wanted: Outcomes) -> Scores:
+    """Score by the mean log probability over the compressed length in bytes; outcomes are the bytes that were read."""
+    lengths = [len(zlib.compress(bytes(each.tolist()))) for each in wanted]
+    return np.asarray(loss_scores(answers, wanted) / lengths, dtype=np.float64)
 
 
 def min_k_scores(answers: Sequence[Probabilities], wanted: Outcomes) -> Scores:
@@ -55,26 +55,30 @@ def min_k_scores(answers: Sequence[Probabilities], wanted: Outcomes) -> Scores:
 
 
 def lira_scores(target: Scores, references: NDArray[np.float64]) -> Scores:
-    """Score by how far the target's LOSS score lies above those of reference models, in their standard deviations.
+    """Score by how far the target's LOSS score lies above those of reference models, in their standard deviation.
 
-    `references` has shape (models, examples) and is NaN where a model saw the example.
+    `references` has shape (models, examples) and is NaN where a model saw the example. One deviation stands for all
+    examples, as the paper has it for fewer than 64 models; so whoever is compared must be scored in one call.
     """
-    mean, spread = np.nanmean(references, axis=0), np.nanstd(references, axis=0)
-    return np.asarray((target - mean) / (spread + TINY), dtype=np.float64)
+    spread = np.sqrt(np.nanvar(references, axis=0).mean())
+    return np.asarray((target - np.nanmean(references, axis=0)) / (spread + TINY), dtype=np.float64)
 
 
 def rmia_scores(
     target: Scores, references: NDArray[np.float64], others: Scores, other_references: NDArray[np.float64]
 ) -> Scores:
-    """Score by the share of other texts whose likelihood ratio the text's own exceeds; NaN as for LiRA."""
+    """Score by the share of other texts whose likelihood ratio the text's own is not below; NaN as for LiRA."""
     ratio = target - np.log(np.nanmean(np.exp(references), axis=0))
     others_ratio = others - np.log(np.nanmean(np.exp(other_references), axis=0))
-    return np.array([(each > others_ratio).mean() for each in ratio])
+    return np.array([(each >= others_ratio).mean() for each in ratio])
 
 
 def exposure(canary: float, candidates: Scores) -> float:
-    """Give log2 of the number of candidates less log2 of the canary's rank among them: 0 is the last, none known."""
-    rank = 1 + int((candidates > canary).sum())
+    """Give log2 of the number of candidates less log2 of the canary's rank among them: 0 is the last, none known.
+
+    Among equals it stands in the middle; one that nobody planted is expected to have 1.44 bits, log2 of e.
+    """
+    rank = 1 + (candidates > canary).sum() + (candidates == canary).sum() / 2
     return float(np.log2(len(candidates) + 1) - np.log2(rank))
 
 

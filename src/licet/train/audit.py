@@ -201,8 +201,13 @@ def _references(store: ChainStore, trial: Trial) -> Callable[[Sequence[Example]]
     """Score texts by every shard that never saw the member: other shards are reference models for nothing.
 
     A text outside gives up one dirty shard too, so that texts inside and outside are scored alike.
+
+    Raises:
+        UsageError: there is no other shard.
     """
     states = _states(store)
+    if len(states) < 2:  # noqa: PLR2004 # the own one, and another
+        raise UsageError("no other shard could be a reference model", "audit with --shards 4, and more examples")
     plan, key = store.plan(), store.key()
     dirty = sorted({plan.shard_of(member_mark(key, each.member)) for each in trial.leaving})
 
@@ -231,16 +236,13 @@ def _row(
     wanted = model.learner.targets
     inside, outside = model.predict(trial.leaving), model.predict(trial.held)
     loss = (loss_scores(inside, wanted(trial.leaving)), loss_scores(outside, wanted(trial.held)))
-    texts = ([each.text for each in trial.leaving], [each.text for each in trial.held])
     known = (references(trial.leaving), references(trial.held))
+    lira = lira_scores(np.concatenate(loss), np.concatenate(known, axis=1))
     scores = {
         "LOSS": loss,
-        "zlib": (
-            zlib_scores(inside, wanted(trial.leaving), texts[0]),
-            zlib_scores(outside, wanted(trial.held), texts[1]),
-        ),
+        "zlib": (zlib_scores(inside, wanted(trial.leaving)), zlib_scores(outside, wanted(trial.held))),
         "Min-K%++": (min_k_scores(inside, wanted(trial.leaving)), min_k_scores(outside, wanted(trial.held))),
-        "LiRA": (lira_scores(loss[0], known[0]), lira_scores(loss[1], known[1])),
+        "LiRA": (lira[: len(loss[0])], lira[len(loss[0]) :]),
         "RMIA": (rmia_scores(loss[0], known[0], *_halves(loss[1], known[1])[0]),
                  rmia_scores(*_halves(loss[1], known[1])[1], *_halves(loss[1], known[1])[0])),
     }  # fmt: skip
@@ -269,16 +271,16 @@ def _module() -> ByteGpt:
 
 
 def _ascended(store: ChainStore, states: Mapping[int, State], trial: Trial) -> dict[int, State]:
-    """Raise the loss of each dirty shard on its own leavers' texts until they are as surprising as texts outside."""
+    """Raise the loss of each dirty shard on its own leavers' texts until they surprise it as texts outside do."""
     plan, key = store.plan(), store.key()
-    goal = float(_losses(states, trial.held).mean())
     changed = dict(states)
     for shard in states:
         texts = [
             each for each in (*trial.leaving, *trial.canaries) if plan.shard_of(member_mark(key, each.member)) == shard
         ]
+        goal = _losses({shard: states[shard]}, trial.held).mean()
         for _ in range(STEPS if texts else 0):
-            if float(_losses({shard: changed[shard]}, texts).mean()) <= goal:
+            if _losses({shard: changed[shard]}, texts).mean() <= goal:
                 break
             changed[shard] = ascend(changed[shard], _module(), texts, rate=RATE, epochs=1)
     return changed

@@ -18,7 +18,7 @@ from licet.train.chain_store import ChainStore
 from licet.train.chain_workers import Job, Work, Workers
 from licet.train.environment import check_environment
 from licet.train.examples import Example
-from licet.train.learner import LIBRARIES, Settings, code_digest, find_learner
+from licet.train.learner import Settings, code_digest, find_learner, libraries_of
 from licet.train.plan import Plan, Slice
 from licet.train.tensors import State, read_checkpoint
 
@@ -80,7 +80,7 @@ def new_terms(learner: str, settings: Settings, aggregate: str, environment: Map
     if aggregate not in AGGREGATES:
         raise UsageError(f"there is no aggregation `{aggregate}`", f"use {' or '.join(AGGREGATES)}")
     code = code_digest(learner)
-    described = {**environment, **{name: version(name) for name in LIBRARIES.get(learner, ())}}
+    described = {**environment, **{name: version(name) for name in libraries_of(learner)}}
     # What every shard uses decides bytes as a library does, and may change without one.
     described |= {each.name: each.digest for each in find_learner(learner, settings).globals() if each.digest}
     return Terms(learner=learner, settings=settings, aggregate=aggregate, code=code, environment=described)

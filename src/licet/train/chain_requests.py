@@ -44,22 +44,28 @@ def ask(store: ChainStore, members: Iterable[str], records: Iterable[str], now: 
     Whom neither plan nor model knows is passed over. The batch's certificate will name the recall.
 
     Raises:
-        NotFound: nothing was fitted here.
+        NotFound: there is no plan here.
+        UsageError: nothing was fitted here, so that nothing saw anybody.
     """
     key = store.key()
     ask_marks(store, [*(member_mark(key, m) for m in members), *(record_mark(key, r) for r in records)], now, recall)
 
 
 def ask_marks(store: ChainStore, asked: Sequence[str], now: datetime, recall: str = "") -> None:
-    """Keep requests that are given as marks of members and records."""
+    """Keep requests that are given as marks of members and records.
+
+    Raises:
+        UsageError: nothing was fitted here.
+    """
     with store.locked():
+        terms = kept_terms(store)  # first: a fit refuses to begin while a request waits
         marks = _known(store, asked)
         waiting = store.note("waiting")
         at = now.astimezone(UTC).isoformat()
         kept: dict[str, Value] = {**dict.fromkeys(marks, at), **waiting.get("requests", {})}
         named: list[Value] = [*sorted({*waiting.get("recalls", []), *([recall] if recall and marks else [])})]
         store.keep_note("waiting", {"requests": kept, "recalls": named})
-        quarantine(store, kept_terms(store), kept)
+        quarantine(store, terms, kept)
 
 
 def _known(store: ChainStore, marks: Sequence[str]) -> list[str]:

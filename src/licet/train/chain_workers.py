@@ -25,6 +25,8 @@ PINNED: Final = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
 """What a worker's environment says, whatever the caller's does."""
+DROPPED: Final = ("OMP_", "MKL_", "KMP_", "ACCELERATE_")
+"""How names of variables begin that a worker is not given: they would choose its threads, or how many bits it keeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ def _gather(said: "queue.SimpleQueue[dict[str, Any] | None]", running: int, move
 
 
 def _start() -> subprocess.Popen[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "MKL_", "KMP_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
     return subprocess.Popen(  # our own module
         [sys.executable, "-m", "licet.train.chain_worker"],
         stdin=subprocess.PIPE,

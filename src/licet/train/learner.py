@@ -114,6 +114,12 @@ def code_digest(name: str) -> str:
     return hashlib.sha256(canonical(entries)).hexdigest()
 
 
+def libraries_of(name: str) -> tuple[str, ...]:
+    """Name the packages beside those of every environment on which a ready learner's bytes depend, however named."""
+    ready = {LEARNERS[short]: packages for short, packages in LIBRARIES.items()}
+    return ready.get(LEARNERS.get(name, name), ())
+
+
 def source_of(name: str) -> str:
     """Give the source of the module that a learner is defined in."""
     return inspect.getsource(sys.modules[_factory(name).__module__])

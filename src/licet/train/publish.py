@@ -31,8 +31,8 @@ def publish(store: AlgebraStore, path: Path) -> None:
             raise Refused("tables of counts are the members' posts", "serve answers from the store, never the tables")
         if store.pending.exists():
             raise UsageError("a request to forget is not carried out yet", "finish it: licet train forget")
-        whole = path.absolute()
-        if whole.is_relative_to(store.root.absolute()):
+        whole = path.resolve()
+        if whole.is_relative_to(store.root.resolve()):
             raise UsageError("a copy cannot lie in the store", "name a file outside it")
         listed: list[Value] = [*sorted({*published(store), str(whole)})]
         write_durably(_place(store), canonical(listed))  # remembered first: a copy that nobody knows of would stay

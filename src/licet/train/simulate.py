@@ -48,8 +48,10 @@ def estimate(shards: int, slices: int, leavers: int, *, members: int, trials: in
     """Simulate leaving at random and leaving as predicted.
 
     Raises:
-        UsageError: more leave than there are.
+        UsageError: more leave than there are, or there is no shard, slice or trial.
     """
+    if min(shards, slices, trials) < 1:
+        raise UsageError("without a shard, a slice and a trial nothing is simulated", "use 1 or more of each")
     if not 0 < leavers <= members:
         raise UsageError(f"{leavers} of {members} members cannot leave", "let fewer leave")
     draws = np.random.default_rng(seed)

@@ -20,6 +20,7 @@ from licet.train.learners.modules import (
     state_of,
     token_batches,
     token_targets,
+    tokens_of,
 )
 from licet.train.tensors import State
 
@@ -42,7 +43,7 @@ def small_gpt2(settings: Settings) -> GPT2LMHeadModel:
         n_embd=int(settings["width"]),
         n_layer=int(settings["layers"]),
         n_head=int(settings["heads"]),
-        n_positions=int(settings["context"]),
+        n_positions=int(settings["context"]) + 1,  # the beginning stands before the first byte
         bos_token_id=VOCABULARY - 1,
         eos_token_id=VOCABULARY - 1,
         tie_word_embeddings=False,  # safetensors keeps no two names for one tensor
@@ -61,11 +62,11 @@ def predict_with(module: torch.nn.Module, examples: Sequence[Example], context: 
 
 
 class _Posts(Dataset[dict[str, torch.Tensor]]):
+    """Whole posts, from the beginning to the last byte: the model itself asks each token for the one after it."""
+
     def __init__(self, examples: Sequence[Example], context: int) -> None:
-        self._rows = [
-            {"input_ids": inputs[0], "labels": inputs[0], "attention_mask": mask[0]}
-            for inputs, _, mask in token_batches(examples, context, 1)
-        ]
+        rows = (torch.tensor(tokens_of(example.text, context)) for example in examples)
+        self._rows = [{"input_ids": row, "labels": row, "attention_mask": torch.ones_like(row)} for row in rows]
 
     def __len__(self) -> int:
         return len(self._rows)
