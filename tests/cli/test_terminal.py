@@ -5,7 +5,9 @@ import pathlib
 import click
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
+from licet.cli import terminal
 from licet.cli.main import main
 from licet.cli.terminal import counted
 
@@ -63,12 +65,13 @@ def test_help_lists_commands_with_whole_sentences() -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_table_is_whole_at_any_width(tmp_path: pathlib.Path, columns: int) -> None:
+def test_a_table_is_whole_at_any_width(tmp_path: pathlib.Path, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is cut off; only the longest words are broken, and only where there is no room."""
     run("--home", str(tmp_path), "notice", "publish", "x-2024-11-15")
     run("--home", str(tmp_path), "recipient", "add", "acme", "--name", "Acme AI")
     run("--home", str(tmp_path), "license", "grant", "--recipient", "acme", "--id", "acme_research_1")
-    told = CliRunner(env={"COLUMNS": str(columns)}).invoke(main, ["--home", str(tmp_path), "license", "list"])
+    monkeypatch.setattr(terminal, "console", Console(highlight=False, width=columns))
+    told = CliRunner().invoke(main, ["--home", str(tmp_path), "license", "list"])
     assert max(map(len, told.stdout.splitlines())) <= columns
     whole = {"bookmarks,", "reposts", "active", "tables", "delivered", "third_party_training", "acme_research_1"}
     found = {word for word in whole if word in told.stdout}
