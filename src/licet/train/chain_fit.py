@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from licet.model.errors import Refused
@@ -93,11 +94,16 @@ def from_scratch(  # each says where the work comes from
         yield fresh, work
 
 
-def digests(store: ChainStore, terms: Terms, shard: int) -> dict[str, str]:
-    """Give the SHA-256 of each checkpoint of a shard's lineage by file name; a fit that was killed lacks some."""
+def digests(
+    store: ChainStore, terms: Terms, shard: int, known: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """Give the SHA-256 of each checkpoint of a shard's lineage by file name; a fit that was killed lacks some.
+
+    Of the files in `known` it is taken from there.
+    """
     steps = lineage(store.plan(), terms, shard, store.manifest(shard))
     paths = [store.checkpoint(shard, step.place, step.key) for step in steps]
-    return {path.name: file_digest(path) for path in paths if path.exists()}
+    return {path.name: known.get(path.name) or file_digest(path) for path in paths if path.exists()}
 
 
 def without(manifest: Manifest, gone: Mapping[str, object]) -> Manifest:

@@ -22,7 +22,7 @@ from licet.train.chain_quality import surprise
 from licet.train.chain_requests import affordable, dirty_shards, of_any, quarantine
 from licet.train.chain_store import ChainStore, file_digest
 from licet.train.chain_workers import Work, Workers
-from licet.train.durable import remove_durably
+from licet.train.durable import remove_all_durably
 from licet.train.examples import Example
 from licet.train.plan import leave
 from licet.train.tensors import tensor_digests
@@ -111,7 +111,7 @@ def forget(  # noqa: PLR0913 # what a run needs
         work = advance(store, terms, divided, dirty, workers=workers, moved=moved)
         _switch(store, terms, dirty)
         count_records(store, dirty)
-        after = {shard: digests(store, terms, shard) for shard in dirty}
+        after = {shard: digests(store, terms, shard, dict(batch["before"][str(shard)])) for shard in dirty}
         audited = _audit(store, terms, divided, after, sample=sample, workers=workers, moved=moved)
         batch = _doom(store, terms, batch)
         done = _report(store, batch, divided, after, audited, work)
@@ -265,8 +265,7 @@ def _doom(store: ChainStore, terms: Terms, batch: dict[str, Any]) -> dict[str, A
 
 
 def _destroy(store: ChainStore, batch: Mapping[str, Any]) -> None:
-    for name in batch["doomed"]:
-        remove_durably(store.folder / name)
+    remove_all_durably(store.folder / name for name in batch["doomed"])
 
 
 def _report(  # all that was done

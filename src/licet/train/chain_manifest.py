@@ -52,24 +52,25 @@ def divide(
 ) -> tuple[Divided, int]:
     """Put examples into the shards and slices of their members; give also how many are of members not in the plan.
 
-    With `shards`, examples of other shards are passed over.
+    With `shards`, examples of other shards are passed over, planned or not.
     """
+    held = list(examples)
+    marks = {member: member_mark(key, member) for member in {example.member for example in held}}
+    wanted = {m: mark for m, mark in marks.items() if shards is None or plan.shard_of(mark) in shards}
     divided: Divided = defaultdict(lambda: defaultdict(dict))
     waiting = 0
-    places: dict[str, tuple[str, Slice | None]] = {}
-    for example in examples:
-        mark, place = places.get(example.member) or places.setdefault(example.member, _place(plan, key, example.member))
-        if place is None:
+    for example in held:
+        mark = wanted.get(example.member)
+        place = mark and plan.rows.get(mark)
+        if mark and place:
+            divided[plan.shard_of(mark)][place][_entry_of(key, mark, example)] = example
+        elif mark:
             waiting += 1
-        elif shards is None or plan.shard_of(mark) in shards:
-            entry = Entry(content=content_mark(key, example), member=mark, record=record_mark(key, example.record))
-            divided[plan.shard_of(mark)][place][entry] = example
     return divided, waiting
 
 
-def _place(plan: Plan, key: bytes, member: str) -> tuple[str, Slice | None]:
-    mark = member_mark(key, member)
-    return mark, plan.rows.get(mark)
+def _entry_of(key: bytes, mark: str, example: Example) -> Entry:
+    return Entry(content=content_mark(key, example), member=mark, record=record_mark(key, example.record))
 
 
 def freeze(old: Manifest, plan: Plan, divided: Mapping[Slice, Mapping[Entry, Example]]) -> tuple[Manifest, int]:

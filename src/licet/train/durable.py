@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,15 @@ def remove_durably(path: Path) -> None:
     """Delete a file, if it is there; its name is gone from the disk on return."""
     path.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def remove_all_durably(paths: Iterable[Path]) -> None:
+    """Delete files, those that are there; their names are gone from the disk on return."""
+    found = list(paths)
+    for path in found:
+        path.unlink(missing_ok=True)
+    for folder in {path.parent for path in found}:
+        sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:

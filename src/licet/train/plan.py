@@ -73,18 +73,30 @@ def new_plan(key: bytes, shards: int, slices: int) -> Plan:
 
 def member_mark(key: bytes, member: str) -> str:
     """Give a member's mark, 32 hexadecimal digits."""
-    return hmac.digest(key, b"licet plan member v1\0" + member.encode(), "sha256")[:MARK].hex()
+    return _mac(key, b"licet plan member v1\0" + member.encode())[: 2 * MARK]
 
 
 def record_mark(key: bytes, record: str) -> str:
     """Give a record's mark, 32 hexadecimal digits."""
-    return hmac.digest(key, b"licet plan record v1\0" + record.encode(), "sha256")[:MARK].hex()
+    return _mac(key, b"licet plan record v1\0" + record.encode())[: 2 * MARK]
 
 
 def content_mark(key: bytes, example: Example) -> str:
     """Give the salted digest of all that an example holds, 64 hexadecimal digits."""
     parts: list[Value] = [example.member, example.record, example.text, example.label]
-    return hmac.digest(key, b"licet plan content v1\0" + canonical(parts), "sha256").hex()
+    return _mac(key, b"licet plan content v1\0" + canonical(parts))
+
+
+def _mac(key: bytes, said: bytes) -> str:
+    # A forgetting marks every member of the data: beginning from the key once is a third faster.
+    mac = _keyed(key).copy()
+    mac.update(said)
+    return mac.hexdigest()
+
+
+@lru_cache(maxsize=2)
+def _keyed(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod="sha256")
 
 
 def join(plan: Plan, buckets: Mapping[str, int]) -> Plan:
