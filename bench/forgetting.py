@@ -141,7 +141,7 @@ def language(texts: Sequence[str], many: int, epochs: Sequence[int]) -> None:
     """Compare language models on posts that they did not learn from."""
     base, spent = timed(lambda: PublicFolder(root=CACHE / "public").base())
     print(f"\nlanguage: {many:,} posts to learn from, 2,000 held out; public base {spent:.0f} s")
-    held_out, members = texts[:2000], texts[2000 : 2000 + many]
+    held_out, members = texts[-2000:], texts[2000 : 2000 + many]  # smoothing was chosen on the first 2,000
     public = Hybrid(public=base)
     counted = Ngrams(tokenizer=base.tokenizer)
     rows = to_rows([counted.encode(text) for text in members], [0] * len(members))
@@ -169,7 +169,7 @@ def compare(
     """Measure bits per byte of every network with every table of counts, the rival fine-tuned included."""
     posts = [base.tokenizer.encode(text) for text in held_out]
     size = sum(len(text.encode()) for text in held_out)
-    ngrams = {name: [table.score(post) for post in posts] for name, table in tables.items() if table}
+    ngrams = {name: table for name, table in tables.items() if table}
     neural: dict[str, Any] = {"base": [base.transformer.score(post) for post in posts]}
     learned = [base.tokenizer.encode(text) for text in members]
     for many in epochs:
@@ -180,16 +180,18 @@ def compare(
     found = {}
     for network, one in neural.items():
         found[network, "no"] = bits(one, size)
-        for name, two in ngrams.items():
-            found[network, name] = bits([(a + b) / 2 for a, b in zip(one, two, strict=True)], size)
+        for name, table in ngrams.items():
+            found[network, name] = bits([table.score(*pair) for pair in zip(posts, one, strict=True)], size)
     print(f"  {'bits per byte':<14}" + "".join(f"{name:>22}" for name in tables) + "   n-grams")
     for network in neural:
         print(f"  {network:<14}" + "".join(f"{found[network, name]:>22.4f}" for name in tables))
-    print("  n-grams alone: " + ", ".join(f"{name} {bits(some, size):.4f}" for name, some in ngrams.items()))
+    alone = {name: bits([table.score(post) for post in posts], size) for name, table in ngrams.items()}
+    print("  n-grams alone: " + ", ".join(f"{name} {some:.4f}" for name, some in alone.items()))
     start, ours = found["base", "public"], found["base", "public and members'"]
-    best = min(found[network, "public"] for network in neural if network != "base")
-    print(f"  gain beside the same public models: hybrid {start - ours:.4f}, best fine-tuning {start - best:.4f}")
-    print(f"  the hybrid has {100 * (start - ours) / (start - best):.0f} % of the gain of fine-tuning")
+    for name, begin in (("public", start), ("no", found["base", "no"])):
+        best = min(found[network, name] for network in neural if network != "base")
+        share = 100 * (start - ours) / (begin - best)
+        print(f"  fine-tuning with {name} n-grams gains {begin - best:.4f} at best; the hybrid has {share:.0f} % of it")
 
 
 def scores(model: Transformer, posts: Sequence[Any]) -> list[Any]:

@@ -5,23 +5,20 @@ Members are only in the counts, so they leave as they leave an n-gram model: by 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from licet.protocol.attestation import Value
 from licet.train.algebra import Floats, Tensors
-from licet.train.ngram import Counting, NgramModel, Ngrams, count_ngrams, tokens_of
+from licet.train.ngram import BESIDE, SHARE, Counting, NgramModel, Ngrams, count_ngrams, tokens_of
 from licet.train.public_base import PublicBase
 from licet.train.quality import bits_per_token
 from licet.train.rows import Row
 from licet.train.tokens import EOS, PublicTokenizer
 from licet.train.totals import Totals
 from licet.train.transformer import Transformer
-
-SHARE: Final = 0.5
-"""What the transformer says counts as much as what the counts say: a constant, fitted on nothing."""
 
 
 class Generator(Protocol):
@@ -36,18 +33,18 @@ class Generator(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HybridModel:
-    """Probabilities of both parts, mixed."""
+    """Probabilities of both parts: the base stands beside short n-grams, and longer ones that were seen outweigh it."""
 
     base: Transformer
     counts: NgramModel
 
     def score(self, post: NDArray[np.uint16]) -> Floats:
         """Give the probability of each token of a post, and of its end, after those before it: shape (tokens + 1,)."""
-        return SHARE * self.base.score(post) + (1 - SHARE) * self.counts.score(post)
+        return self.counts.score(post, self.base.score(post))
 
     def after(self, context: Sequence[int]) -> Floats:
         """Give the probabilities of every token after a context: shape (vocabulary,)."""
-        return SHARE * self.base.after(context) + (1 - SHARE) * self.counts.after(context)
+        return self.counts.after(context, self.base.after(context))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +65,7 @@ class Hybrid(Counting):
             "kind": self.kind,
             "base": self.public.digest,
             "public_text": self.public.texts_digest,
-            "base_share": str(SHARE),
+            "base_share": f"{SHARE} below order {BESIDE}",
         }
 
     def encode(self, text: str) -> bytes:

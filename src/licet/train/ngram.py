@@ -1,4 +1,8 @@
-"""A language model of integer n-gram counts with Witten-Bell smoothing, which has no constant that could be fitted."""
+"""A language model of integer n-gram counts with interpolated Kneser-Ney smoothing.
+
+All that smoothing needs is computed from the counts whenever a model is opened, and kept nowhere (Kneser and Ney 1995,
+"Improved backing-off for m-gram language modeling"; the interpolated form: Chen and Goodman 1999).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +21,12 @@ from licet.train.totals import NOTHING, Counts, Integers, Seen, Totals
 
 ORDERS: Final = 5
 """The longest n-gram: five tokens of eleven bits are one 64-bit key."""
+BESIDE: Final = 3
+"""The order below which another model's probabilities come in: longer n-grams that were seen outweigh them."""
+SHARE: Final = 0.5
+"""What the other model says counts there as much as what shorter n-grams say: a constant, fitted on nothing."""
+
+_DISAGREE: Final = ("n-gram tables of different orders disagree", "fit the model again")
 
 
 def count_ngrams(posts: Sequence[NDArray[np.uint16]]) -> dict[str, Counts]:
@@ -49,46 +59,84 @@ class NgramModel:
     """Probabilities from tables of counts; context totals are sums over the tables, never kept."""
 
     tables: Mapping[int, Counts]
+    """Of the longest n-grams, and of those that begin a post, how often they were seen; of all others, after how many
+    different tokens."""
+    discounts: Mapping[int, float]
+    """What each order takes off each of its counts and leaves to the next shorter one."""
 
     @classmethod
     def of(cls, tensors: Tensors) -> "NgramModel":
-        """Take the tables from a model's tensors."""
-        orders = {
+        """Take the counts from a model's tensors.
+
+        Raises:
+            IntegrityError: tables of different orders were not counted from the same posts.
+        """
+        seen = {
             order: Counts(keys=tensors[f"{table_name(order)}.keys"], counts=tensors[f"{table_name(order)}.counts"])
             for order in range(1, ORDERS + 1)
         }
-        return cls(tables=orders)
+        tables = {order: _preceded(order, seen[order], seen[order + 1]) for order in range(1, ORDERS)}
+        tables[ORDERS] = seen[ORDERS]
+        return cls(tables=tables, discounts={order: _discount(table) for order, table in tables.items()})
 
-    def score(self, post: NDArray[np.uint16]) -> Floats:
-        """Give the probability of each token of a post, and of its end, after those before it: shape (tokens + 1,)."""
+    def score(self, post: NDArray[np.uint16], beside: Floats | None = None) -> Floats:
+        """Give the probability of each token of a post, and of its end, after those before it: shape (tokens + 1,).
+
+        `beside` is what another model says of the same tokens.
+        """
         stream = np.concatenate([np.full(ORDERS - 1, BOS, np.int64), post.astype(np.int64), [EOS]])
         ends = np.arange(ORDERS - 1, len(stream))
         found: Floats = np.full(len(ends), 1 / VOCABULARY)
         for order, table in self.tables.items():
+            found = _beside(order, found, beside)
             keys = _keys(stream, ends, order)
             low = np.searchsorted(table.keys, keys >> BITS << BITS)
             high = np.searchsorted(table.keys, ((keys >> BITS) + 1) << BITS)
             at = np.minimum(np.searchsorted(table.keys, keys), max(len(table.keys) - 1, 0))
             hits = np.where(table.keys[at] == keys, table.counts[at], 0) if len(table.keys) else np.zeros(len(keys))
-            kinds, seen = high - low, _range_sums(table.counts, low, high)
-            found = np.where(kinds > 0, (hits + kinds * found) / np.maximum(seen + kinds, 1), found)
+            kinds, seen, less = high - low, _range_sums(table.counts, low, high), self.discounts[order]
+            likely = (np.maximum(hits - less, 0) + less * kinds * found) / np.maximum(seen, 1)
+            found = np.where(kinds > 0, likely, found)
         return found
 
-    def after(self, context: Sequence[int]) -> Floats:
-        """Give the probabilities of every token after a context: shape (vocabulary,)."""
+    def after(self, context: Sequence[int], beside: Floats | None = None) -> Floats:
+        """Give the probabilities of every token after a context, with what another model says: shape (vocabulary,)."""
         past = [BOS] * (ORDERS - 1) + list(context)
         found: Floats = np.full(VOCABULARY, 1 / VOCABULARY)
         for order, table in self.tables.items():
+            found = _beside(order, found, beside)
             start = 0
             for token in past[len(past) - order + 1 :]:
                 start = start << BITS | token
             low, high = np.searchsorted(table.keys, [start << BITS, (start + 1) << BITS])
             if high > low:
-                counts = table.counts[low:high]
-                share = 1 / (int(counts.sum()) + int(high - low))
-                found = found * (int(high - low) * share)
-                found[table.keys[low:high] & (VOCABULARY - 1)] += counts * share
+                counts, less = table.counts[low:high], self.discounts[order]
+                seen = int(counts.sum())
+                found = found * (less * int(high - low) / seen)
+                found[table.keys[low:high] & (VOCABULARY - 1)] += (counts - less) / seen
         return found
+
+
+def _beside(order: int, found: Floats, beside: Floats | None) -> Floats:
+    return found if beside is None or order != BESIDE else SHARE * beside + (1 - SHARE) * found
+
+
+def _preceded(order: int, table: Counts, longer: Counts) -> Counts:
+    """Count after how many different tokens each n-gram was seen; before the first of a post there is none to count."""
+    endings, kinds = np.unique(longer.keys & ((1 << BITS * order) - 1), return_counts=True)
+    if not np.array_equal(endings, table.keys):
+        raise IntegrityError(*_DISAGREE)
+    begins = table.keys >> BITS * (order - 1) == BOS
+    return Counts(keys=table.keys, counts=np.where(begins, table.counts, kinds).astype(np.int32))
+
+
+def _discount(table: Counts) -> float:
+    """Give the share of a count of one that is left to shorter n-grams, from how many were seen once and twice.
+
+    Ney, Essen and Kneser 1994, with one more of each, so that a small table has a discount between 0 and 1 too.
+    """
+    once, twice = (int((table.counts == times).sum()) for times in (1, 2))
+    return (once + 1) / (once + 2 * twice + 2)
 
 
 def _range_sums(counts: Seen, low: NDArray[np.intp], high: NDArray[np.intp]) -> Integers:
@@ -121,7 +169,7 @@ class Counting:
         """
         sums = {int(table.counts.sum()) for table in totals.sparse.values()}
         if len(sums) != 1 or any(table.counts.min(initial=1) <= 0 for table in totals.sparse.values()):
-            raise IntegrityError("n-gram tables of different orders disagree", "fit the model again")
+            raise IntegrityError(*_DISAGREE)
 
     def finish(self, totals: Totals) -> Tensors:
         """Give the tables: they are what the model knows of members."""
@@ -149,7 +197,7 @@ class Ngrams(Counting):
         return {
             "kind": self.kind,
             "orders": ORDERS,
-            "smoothing": "witten-bell, interpolated down to the uniform distribution",
+            "smoothing": "kneser-ney, interpolated down to the uniform distribution",
             "tokenizer": self.tokenizer.digest,
         }
 
