@@ -71,7 +71,12 @@ def test_every_test_module_mirrors_a_module_or_names_a_law() -> None:
 
 def commands(group: click.Group, path: tuple[str, ...] = ("licet",)) -> Iterator[tuple[str, click.Command]]:
     """Walk to every command that does something, with its full name."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        told = getattr(group, "elsewhere", {}).get(name)
+        assert told is None or told[1] == command.get_short_help_str(1000), f"the help page tells otherwise of `{name}`"
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
         else:

@@ -9,23 +9,18 @@ import subprocess
 import sys
 import time
 import zipfile
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.ingest.every_form import Act, bluesky_post, jetstream, rows, sample, standing, state, x_export, zipped
 
-from licet.cli.ingesting import duration
 from licet.cli.main import main
 from licet.cli.terminal import counted
 from licet.ingest.formats import NAMES
 from licet.ingest.preview import SAMPLES
 from licet.ingest.reasons import SKIP_REASONS
-from licet.model.errors import UsageError
 from licet.model.records import Table
 from licet.store.database import reading
 from licet.store.house import House, open_house
@@ -319,17 +314,6 @@ def test_a_stream_with_lines_that_are_none_is_read_to_its_end(home: Path) -> Non
 def test_a_recording_that_is_not_there_is_an_error_of_one_line(home: Path, tmp_path: Path) -> None:
     assert "check that it is there" in failed(home, "ingest", "jetstream", tmp_path / "none.jsonl")
     assert "write a number and a unit" in run(home, "ingest", "jetstream", "--for", "soon").stderr
-
-
-@given(number=st.integers(0, 10_000), unit=st.sampled_from(["seconds", "minutes", "hours", "days"]))
-def test_durations_are_read_as_they_are_written(number: int, unit: str) -> None:
-    assert duration(f"{number}{unit[0]}") == timedelta(**{unit: number})
-
-
-@given(text=st.text(max_size=8).filter(lambda text: not re.fullmatch(r"[0-9]+[smhd]", text)))
-def test_anything_else_is_no_duration(text: str) -> None:
-    with pytest.raises(UsageError, match="60s, 15m, 24h, 30d"):
-        duration(text)
 
 
 def licet(home: Path, *arguments: str | Path) -> list[str]:

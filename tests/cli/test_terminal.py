@@ -1,15 +1,22 @@
 """What stands between a person and the commands: help in full, and errors of one line."""
 
 import pathlib
+import re
+import subprocess
+import sys
+from datetime import timedelta
 
 import click
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from licet.cli import terminal
 from licet.cli.main import main
-from licet.cli.terminal import counted
+from licet.cli.terminal import counted, duration
+from licet.model.errors import UsageError
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -58,10 +65,26 @@ def test_a_number_that_cannot_be_is_a_wrong_call(
 
 def test_help_lists_commands_with_whole_sentences() -> None:
     """No group cuts off what a command does."""
-    for group, command in main.commands.items():
-        code, output = run(group, "--help") if isinstance(command, click.Group) else run("--help")
+    context = click.Context(main)
+    for group in main.list_commands(context):
+        code, output = (
+            run(group, "--help") if isinstance(main.get_command(context, group), click.Group) else run("--help")
+        )
         assert code == 0
         assert "..." not in output.replace("[ARGS]...", "")
+
+
+def test_a_command_imports_nothing_of_others() -> None:
+    """Who asks for one command does not wait for the database, the server and the pages of all the others."""
+    script = "import sys; from licet.cli.main import main; main(['sync', '--help'], standalone_mode=False); "
+    heavy = "{'alembic', 'fastapi', 'deltalake', 'fpdf', 'licet.store.house', 'licet.train.plan'}"
+    told = subprocess.run(
+        [sys.executable, "-c", f"{script}print(sorted({heavy} & set(sys.modules)))"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -86,3 +109,14 @@ def test_one_is_counted_in_the_singular() -> None:
         "1,234 account changes",
         "1 bookmark",
     ]
+
+
+@given(number=st.integers(0, 10_000), unit=st.sampled_from(["seconds", "minutes", "hours", "days"]))
+def test_durations_are_read_as_they_are_written(number: int, unit: str) -> None:
+    assert duration(f"{number}{unit[0]}") == timedelta(**{unit: number})
+
+
+@given(text=st.text(max_size=8).filter(lambda text: not re.fullmatch(r"[0-9]+[smhd]", text)))
+def test_anything_else_is_no_duration(text: str) -> None:
+    with pytest.raises(UsageError, match="60s, 15m, 24h, 30d"):
+        duration(text)

@@ -4,14 +4,15 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from licet.model.errors import UsageError
-from licet.store.engine import SqlEngine
-from licet.store.house import House, open_house
-from licet.store.spark import SparkEngine
+
+if TYPE_CHECKING:
+    from licet.store.engine import SqlEngine
+    from licet.store.house import House
 
 _MEMORY: Final = re.compile(r"[0-9]+(\.[0-9]+)? ?([KMGT]i?B)", re.IGNORECASE)
 
@@ -30,12 +31,16 @@ class Configuration:
     """A Spark master's URL; empty means that builds and recalls run in DuckDB on this machine."""
     json: bool
 
-    def open(self) -> House:
+    def open(self) -> "House":
         """Open the house; its database is migrated if need be."""
+        from licet.store.house import open_house  # noqa: PLC0415 # a recipient's commands need not wait for it
+
         return open_house(self.home, self.database_url, self.lake_url, self.memory_limit, self.outlet_url)
 
-    def engine(self) -> SqlEngine | None:
+    def engine(self) -> "SqlEngine | None":
         """Give the engine that builds and recalls run on; None means the house's own."""
+        from licet.store.spark import SparkEngine  # noqa: PLC0415 # likewise
+
         return SparkEngine(master=self.spark) if self.spark else None
 
 

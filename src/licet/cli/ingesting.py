@@ -6,13 +6,12 @@ import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from licet.cli.configuration import configuration
-from licet.cli.terminal import LicetGroup, ReadingBar, counted, emit, read_text, reading_bar
+from licet.cli.terminal import LicetGroup, ReadingBar, counted, duration, emit, read_text, reading_bar
 from licet.ingest.formats import NAMES, NOTHING_TOLD, Told, recognize
 from licet.ingest.jetstream import read_feed, read_lines
 from licet.ingest.jetstream_live import follow
@@ -29,18 +28,6 @@ from licet.model.records import Ingested, Visibility
 
 JETSTREAM = "wss://jetstream2.us-east.bsky.network/subscribe"
 _MOVING = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-def duration(value: str) -> timedelta:
-    """Read a duration such as `60s`, `15m`, `24h` or `30d`.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if value[-1:] not in _UNITS or not value[:-1].isdigit():
-        raise UsageError(f"`{value}` is no duration", "write a number and a unit: 60s, 15m, 24h, 30d")
-    return timedelta(**{_UNITS[value[-1]]: int(value[:-1])})
 
 
 class IngestGroup(LicetGroup):

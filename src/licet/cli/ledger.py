@@ -25,7 +25,27 @@ _PERCENT: Final = PPM // 100
 _MONTH: Final = click.option("--month", "month_text", default="", help="Such as 2025-03; all by default.")
 
 
-@click.group(name="ledger", cls=LicetGroup)
+@click.group(
+    name="ledger",
+    cls=LicetGroup,
+    elsewhere={
+        "invoice": (
+            "licet.cli.invoicing:invoice",
+            "List invoices, or write them as HTML, as PDF, and as XML by EN 16931 (Factur-X).",
+        ),
+        "billing": (
+            "licet.cli.invoicing:billing",
+            (
+                "Show or set what invoices say of a recipient, or of the operator where none is named; "
+                "what is not named stays."
+            ),
+        ),
+        "payout": (
+            "licet.cli.paying:payout",
+            "Pay out what members earned, from a threshold on, as a CSV for the bank; the rest is carried over.",
+        ),
+    },
+)
 def ledger_group() -> None:
     """Meter and price deliveries, close months, pay members.
 

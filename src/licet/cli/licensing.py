@@ -14,8 +14,7 @@ import click
 from sqlalchemy import Connection
 
 from licet.cli.configuration import configuration, now
-from licet.cli.ingesting import duration
-from licet.cli.terminal import LicetGroup, Moment, day, emit, errors, show
+from licet.cli.terminal import LicetGroup, Moment, day, duration, emit, errors, show
 from licet.model.errors import InputError, NotFound, UsageError
 from licet.model.licenses import COLUMNS, License, RecipientId, license_id_of
 from licet.model.records import Table
@@ -33,7 +32,16 @@ _STEERING: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "
 _COLUMNS = tuple(dict.fromkeys(name for columns in COLUMNS.values() for name in columns))
 
 
-@click.group(cls=LicetGroup)
+@click.group(
+    cls=LicetGroup,
+    elsewhere={
+        "webhook": (
+            "licet.cli.contacts:webhook",
+            "Send a recipient's notices of recall to an address, and print once the secret that signs them.",
+        ),
+        "key": ("licet.cli.contacts:key", "Register the keys under which a recipient attests."),
+    },
+)
 def recipient() -> None:
     """Register companies that receive data, and give them access.
 
@@ -218,7 +226,16 @@ def _network(said: str) -> credentials.Network:
         raise UsageError(f"`{said}` is no network", "write 203.0.113.0/24, 203.0.113.7 or 2001:db8::/48") from error
 
 
-@click.group(name="license", cls=LicetGroup)
+@click.group(
+    name="license",
+    cls=LicetGroup,
+    elsewhere={
+        "price": (
+            "licet.cli.ledger:price_command",
+            "Attach a price plan to a license: a TOML file, or a ready-made one; it holds from the running month on.",
+        )
+    },
+)
 def license_group() -> None:
     """Grant, list and end licenses.
 

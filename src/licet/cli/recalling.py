@@ -11,9 +11,8 @@ import click
 from sqlalchemy import Connection
 
 from licet.cli.configuration import configuration, now
-from licet.cli.ingesting import duration
 from licet.cli.sync_client import Client, json_of
-from licet.cli.terminal import LicetGroup, counted, emit, read_text, show
+from licet.cli.terminal import LicetGroup, counted, duration, emit, read_text, show
 from licet.model.errors import InputError, UsageError
 from licet.model.recalls import Recall, State
 from licet.protocol import attestation as wire

@@ -22,7 +22,6 @@ from rich.progress import (
 )
 
 from licet.cli.configuration import Configuration, configuration
-from licet.cli.ingesting import duration
 from licet.cli.sync_check import check, no_longer_shared
 from licet.cli.sync_client import Client
 from licet.cli.sync_derived import Derived, read_pattern
@@ -30,7 +29,7 @@ from licet.cli.sync_folder import only_one
 from licet.cli.sync_recalls import Owed, attest, counter_of, read_feed, statement_of
 from licet.cli.sync_report import Problem, Report, Stated, checked_lines, checked_value, lines, value
 from licet.cli.sync_table import Followed, Follower
-from licet.cli.terminal import emit, errors, read_text
+from licet.cli.terminal import duration, emit, errors, read_text
 from licet.model.errors import LicetError, NotFound, Refused, Unavailable, UsageError
 from licet.protocol.attestation import Done, key_id_of, public_bytes
 from licet.protocol.reading import TableName, plain, read_profile

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import click
@@ -23,8 +25,9 @@ from rich.table import Table
 from sqlalchemy.exc import OperationalError
 
 from licet.cli.configuration import configuration
-from licet.model.errors import InputError, LicetError
+from licet.model.errors import InputError, LicetError, UsageError
 
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -32,10 +35,31 @@ errors = Console(stderr=True, highlight=False)
 class LicetGroup(click.Group):
     """A group of commands in sections, whose errors are one line with the remedy."""
 
-    def __init__(self, *args: Any, sections: Mapping[str, Sequence[str]] | None = None, **kwargs: Any) -> None:  # noqa: ANN401 # click's own arguments
-        """Take click's arguments and the sections of the help page."""
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 # click's own arguments
+        sections: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        elsewhere: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        """Take click's arguments, the sections of the help page, and commands that are not imported yet.
+
+        Of each of those, where it is (`module:name`) and what it does, in the sentence that its own help begins with.
+        """
         super().__init__(*args, **kwargs)
-        self.sections = sections or {}
+        self.sections = sections
+        self.elsewhere = elsewhere
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all commands, imported or not."""
+        return sorted({*super().list_commands(ctx), *self.elsewhere})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Give a command; its module is imported when it is asked for: all of them together take seconds."""
+        if cmd_name in self.elsewhere and cmd_name not in self.commands:
+            module, _, name = self.elsewhere[cmd_name][0].partition(":")
+            self.add_command(getattr(import_module(module), name), cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 # as click declares it
         """Run a command; an error of ours ends it with exit code 1."""
@@ -52,7 +76,10 @@ class LicetGroup(click.Group):
         for title, names in (self.sections or {"Commands": self.list_commands(ctx)}).items():
             with formatter.section(title):
                 # In full: click would cut the sentences to one line.
-                formatter.write_dl([(name, self.commands[name].get_short_help_str(1000)) for name in names])
+                formatter.write_dl([(name, self._sentence(name)) for name in names])
+
+    def _sentence(self, name: str) -> str:
+        return self.elsewhere[name][1] if name in self.elsewhere else self.commands[name].get_short_help_str(1000)
 
 
 class Moment(click.ParamType[datetime]):
@@ -69,6 +96,17 @@ class Moment(click.ParamType[datetime]):
         except ValueError:
             self.fail(f"`{value}` is no ISO 8601 time; write 2024-11-15 or 2024-11-15T08:00:00Z", param, ctx)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def duration(value: str) -> timedelta:
+    """Read a duration such as `60s`, `15m`, `24h` or `30d`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if value[-1:] not in _UNITS or not value[:-1].isdigit():
+        raise UsageError(f"`{value}` is no duration", "write a number and a unit: 60s, 15m, 24h, 30d")
+    return timedelta(**{_UNITS[value[-1]]: int(value[:-1])})
 
 
 def _said(error: LicetError | OperationalError | OSError) -> str:
