@@ -25,7 +25,7 @@ from licet.train.chain_fit import fit
 from licet.train.chain_forget import forget
 from licet.train.chain_model import open_model, served
 from licet.train.chain_requests import ask
-from licet.train.chain_store import ChainStore
+from licet.train.chain_store import ChainStore, file_digest
 from licet.train.chain_workers import Workers
 from licet.train.durable import FRESH
 from licet.train.examples import Example
@@ -218,6 +218,52 @@ def test_more_than_nine_slices_keep_their_order_in_a_batch_that_was_interrupted(
 
 def _raise(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_what_changed_between_two_runs_of_a_batch_is_found_by_the_audit(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples, terms = posts(10), terms_of(HEAD)
+    store = interrupted(tmp_path, examples, terms, workers, monkeypatch)
+    first = store.checkpoints()[0]
+    state, _ = read_checkpoint(first.read_bytes())
+    first.write_bytes(_renamed(checkpoint_bytes({name: array + 1 for name, array in state.items()}, {}), first))
+    with pytest.raises(IntegrityError, match="from scratch"):
+        forget(store, terms, examples, workers=workers, sample=1, moved=quiet)
+
+
+def test_a_checkpoint_that_was_damaged_when_a_batch_began_can_be_made_again(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples, terms = posts(10), terms_of(HEAD)
+    store = interrupted(tmp_path, examples, terms, workers, monkeypatch, damage=True)
+    store.checkpoints()[0].unlink()
+    (shard,) = forget(store, terms, examples, workers=workers, sample=1, moved=quiet).shards
+    assert shard.audited
+    assert dict(shard.after) == {path.name: file_digest(path) for path in store.checkpoints()}
+
+
+def interrupted(
+    folder: Path,
+    examples: list[Example],
+    terms: Terms,
+    workers: Workers,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    damage: bool = False,
+) -> ChainStore:
+    """Fit, and stop forgetting a member of the last slice when the batch has just begun."""
+    store = planned(folder, examples, 1, 3)
+    fit(store, terms, examples, workers=workers, moved=quiet)
+    last = max(examples, key=lambda each: store.plan().slice_of(_mark(store.key(), each)))
+    ask(store, [last.member], [], NOW)
+    if damage:
+        store.checkpoints()[0].write_bytes(b"damaged")
+    with monkeypatch.context() as broken:
+        broken.setattr(chain_forget, "advance", _raise)
+        with pytest.raises(KeyboardInterrupt):
+            forget(store, terms, examples, workers=workers, sample=1, moved=quiet)
+    return store
 
 
 SAME = {"issued_at", "cost", "key_id"}

@@ -62,5 +62,8 @@ def same_algebra(frozen: Mapping[str, Value], public: PublicFolder) -> Algebra:
     else:
         raise InputError("the learner is unknown to this version", "use the version of licet that trained it")
     if canonical(learner.frozen()) != canonical(dict(frozen)):
-        raise Refused("a public part differs from the one that was frozen", "use the packages that trained the model")
+        raise Refused(
+            "a public part or the code differs from what was frozen",
+            "use the packages and the licet that trained the model",
+        )
     return learner

@@ -99,7 +99,7 @@ def digests(
 ) -> dict[str, str]:
     """Give the SHA-256 of each checkpoint of a shard's lineage by file name; a fit that was killed lacks some.
 
-    Of the files in `known` it is taken from there.
+    Of the files in `known`, which the same run hashed, it is taken from there.
     """
     steps = lineage(store.plan(), terms, shard, store.manifest(shard))
     paths = [store.checkpoint(shard, step.place, step.key) for step in steps]

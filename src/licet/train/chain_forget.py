@@ -106,12 +106,15 @@ def forget(  # noqa: PLR0913 # what a run needs
         asked = _asked(store, terms, budget)
         dirty = _dirty(store, asked)
         divided, _ = divide(store.plan(), store.key(), examples, frozenset(dirty))
+        resumed = bool(store.note("forgetting"))
         batch = _begin(store, terms, divided, asked)
         _trim(store, batch["requests"], dirty)
         work = advance(store, terms, divided, dirty, workers=workers, moved=moved)
         _switch(store, terms, dirty)
         count_records(store, dirty)
-        after = {shard: digests(store, terms, shard, dict(batch["before"][str(shard)])) for shard in dirty}
+        # What an earlier run hashed may have changed since; what this one did cannot, for it holds the store.
+        hashed = {} if resumed else batch["before"]
+        after = {shard: digests(store, terms, shard, dict(hashed.get(str(shard), ()))) for shard in dirty}
         audited = _audit(store, terms, divided, after, sample=sample, workers=workers, moved=moved)
         batch = _doom(store, terms, batch)
         done = _report(store, batch, divided, after, audited, work)
